@@ -1,0 +1,1 @@
+/* The shims are header-only; a C target needs one source file. */

@@ -1,0 +1,87 @@
+import Glibc
+
+/// A named tensor whose bytes belong to somebody else: row-major, contiguous, little-endian.
+///
+/// `owner`, where given, keeps the bytes alive (a mapped file, an owned buffer). Without an owner the
+/// lender promises that they outlive the view and do not change while a call uses them.
+public struct TensorView: @unchecked Sendable {
+  // Sendable: the fields are immutable and the bytes are only read.
+  public let name: String
+  public let dtype: DType
+  public let shape: Shape
+  /// The elements; the address may be unaligned.
+  public let bytes: UnsafeRawBufferPointer
+  /// What keeps `bytes` alive, if anything does.
+  public let owner: AnyObject?
+
+  /// - Throws: `.invalidArgument` unless `bytes` holds exactly the elements of `shape`.
+  public init(
+    name: String, dtype: DType, shape: Shape, bytes: UnsafeRawBufferPointer,
+    owner: AnyObject? = nil
+  ) throws(DFMergeError) {
+    try TensorView.check(name: name, dtype: dtype, shape: shape, byteCount: bytes.count)
+    self.name = name
+    self.dtype = dtype
+    self.shape = shape
+    self.bytes = bytes
+    self.owner = owner
+  }
+
+  static func check(
+    name: String, dtype: DType, shape: Shape, byteCount: Int
+  ) throws(DFMergeError) {
+    guard let expected = dtype.byteCount(elements: shape.elementCount), expected == byteCount else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Tensor '\(name)' is \(dtype.name) \(shape), which does not take \(byteCount) bytes; "
+          + "pass a contiguous tensor and its exact byte length.",
+        context: ["tensor": name])
+    }
+  }
+}
+
+/// A named tensor that may be written: the host's own parameter memory, or a buffer of ours.
+public struct MutableTensorView: @unchecked Sendable {
+  // Sendable: writers split the bytes into disjoint tiles.
+  public let name: String
+  public let dtype: DType
+  public let shape: Shape
+  public let bytes: UnsafeMutableRawBufferPointer
+  public let owner: AnyObject?
+
+  /// - Throws: `.invalidArgument` unless `bytes` holds exactly the elements of `shape`.
+  public init(
+    name: String, dtype: DType, shape: Shape, bytes: UnsafeMutableRawBufferPointer,
+    owner: AnyObject? = nil
+  ) throws(DFMergeError) {
+    try TensorView.check(name: name, dtype: dtype, shape: shape, byteCount: bytes.count)
+    self.name = name
+    self.dtype = dtype
+    self.shape = shape
+    self.bytes = bytes
+    self.owner = owner
+  }
+}
+
+/// Zero-filled memory that the library owns, aligned to 64 bytes and freed with the object.
+public final class AlignedBuffer: @unchecked Sendable {
+  // Sendable: a plain block of bytes; users split it into disjoint tiles before they write.
+  public let bytes: UnsafeMutableRawBufferPointer
+
+  /// - Throws: `.outOfMemory` when `byteCount` is negative or cannot be had.
+  public init(byteCount: Int) throws(DFMergeError) {
+    guard byteCount >= 0, byteCount <= Int.max - 64 else {
+      throw DFMergeError(.outOfMemory, "A buffer of \(byteCount) bytes cannot be made.")
+    }
+    // posix_memalign rather than the allocator of Swift, which traps when memory runs out.
+    var address: UnsafeMutableRawPointer?
+    guard posix_memalign(&address, 64, max(byteCount, 64)) == 0, let address else {
+      throw DFMergeError(
+        .outOfMemory, "A buffer of \(byteCount) bytes could not be had; free memory and try again.")
+    }
+    address.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 64))
+    bytes = UnsafeMutableRawBufferPointer(start: address, count: byteCount)
+  }
+
+  deinit { free(bytes.baseAddress) }
+}

@@ -1,0 +1,37 @@
+/// Named tensors to read: a checkpoint on disk or tensors borrowed from the host.
+///
+/// Order is data: `tensors` has one fixed order (a file's own, or the order of insertion), and
+/// everything that ends in a floating-point sum follows it.
+public protocol WeightSource: AnyObject, Sendable {
+  /// Every tensor, names unique.
+  var tensors: [TensorView] { get }
+  /// The tensor called `name`, in constant time.
+  func tensor(named name: String) -> TensorView?
+  /// What to call this source in messages: a path, or a name that the host gave.
+  var label: String { get }
+}
+
+/// Tensors held by name: borrowed from the host, or owned.
+public final class NamedWeights: WeightSource {
+  public let tensors: [TensorView]
+  public let label: String
+  private let index: [String: Int]
+
+  /// - Throws: `.invalidArgument` when two tensors share a name.
+  public init(_ tensors: [TensorView], label: String) throws(DFMergeError) {
+    var index: [String: Int] = [:]
+    for (position, tensor) in tensors.enumerated() {
+      guard index.updateValue(position, forKey: tensor.name) == nil else {
+        throw DFMergeError(
+          .invalidArgument,
+          "Tensor '\(tensor.name)' appears twice in \(label); give every tensor its own name.",
+          context: ["tensor": tensor.name])
+      }
+    }
+    self.tensors = tensors
+    self.label = label
+    self.index = index
+  }
+
+  public func tensor(named name: String) -> TensorView? { index[name].map { tensors[$0] } }
+}

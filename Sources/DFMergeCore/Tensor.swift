@@ -66,6 +66,7 @@ public struct MutableTensorView: @unchecked Sendable {
 /// Zero-filled memory that the library owns, aligned to 64 bytes and freed with the object.
 public final class AlignedBuffer: @unchecked Sendable {
   // Sendable: a plain block of bytes; users split it into disjoint tiles before they write.
+  public let address: UnsafeMutableRawPointer
   public let bytes: UnsafeMutableRawBufferPointer
 
   /// - Throws: `.outOfMemory` when `byteCount` is negative or cannot be had.
@@ -80,8 +81,9 @@ public final class AlignedBuffer: @unchecked Sendable {
         .outOfMemory, "A buffer of \(byteCount) bytes could not be had; free memory and try again.")
     }
     address.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 64))
+    self.address = address
     bytes = UnsafeMutableRawBufferPointer(start: address, count: byteCount)
   }
 
-  deinit { free(bytes.baseAddress) }
+  deinit { free(address) }
 }

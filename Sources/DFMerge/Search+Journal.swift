@@ -1,0 +1,110 @@
+import DFMergeCore
+
+/// Events of a search's journal, in the order in which they appear:
+///   search    once: format, library, options, models, fingerprint of the weights
+///   session   each time the journal is opened; not reproduced by a resumed run
+///   trial     before an evaluation: number, origin, point, coefficients, exponent
+///   result    after it: state, value, variance, scores, variances, or the reason of a failure
+///   timing    seconds of a trial, or of the whole run; not reproduced
+///   best      at the end: the chosen trial
+extension Search {
+  /// Opens the journal, checks that it belongs to this search, and takes over its finished trials.
+  func openJournal(_ path: String) throws(DFMergeError) {
+    let journal = try Journal(path: path)
+    if let first = journal.events.first {
+      try check(first, path: path)
+      try replay(journal)
+    } else {
+      try journal.append(header, durably: true)
+    }
+    if journal.repairedBytes > 0 {
+      warnings.append(
+        "The last line of the journal '\(path)' was torn (\(journal.repairedBytes) bytes) and was cut "
+          + "off; the trial it belonged to is run again.")
+    }
+    try journal.append(
+      .object([
+        "type": .string("session"), "trials": .int(Int64(trials.count)),
+        "repaired_bytes": .int(Int64(journal.repairedBytes)),
+      ]), durably: false)
+    self.journal = journal
+  }
+
+  /// Whether `start` is the event of a trial that was begun and not finished.
+  func isStarted(_ start: JSONValue) -> Bool {
+    let last = journal?.events.last {
+      $0["type"] == .string("trial") || $0["type"] == .string("result")
+    }
+    return last == start.normalized
+  }
+
+  private var header: JSONValue {
+    .object([
+      "type": .string("search"), "format": .int(1), "library": .string(DFMergeVersion.string),
+      "options": options.json, "models": .array(models.map(JSONValue.string)),
+      "fingerprint": .string(fingerprint),
+    ])
+  }
+
+  /// A journal may be continued with more trials, and by a later version of the library; everything
+  /// else must be equal.
+  private func check(_ found: JSONValue, path: String) throws(DFMergeError) {
+    func mismatch(_ what: String, _ old: JSONValue?, _ new: JSONValue?) -> DFMergeError {
+      let oldText = (try? old?.text()) ?? "nothing"
+      let newText = (try? new?.text()) ?? "nothing"
+      return DFMergeError(
+        .journalMismatch,
+        "The journal '\(path)' belongs to another search: its \(what) is \(oldText), this search's is "
+          + "\(newText). Use the same settings to continue it, or choose another path.",
+        context: ["path": path])
+    }
+    let own = header.normalized
+    guard found["type"] == .string("search") else {
+      throw mismatch("first event", found["type"], own["type"])
+    }
+    for key in ["format", "models", "fingerprint"] where found[key] != own[key] {
+      throw mismatch(key == "fingerprint" ? "weights' fingerprint" : key, found[key], own[key])
+    }
+    let old = found["options"]?.objectValue ?? [:]
+    let new = own["options"]?.objectValue ?? [:]
+    for key in Set(old.keys).union(new.keys).sorted() where key != "trials" && old[key] != new[key] {
+      throw mismatch("option '\(key)'", old[key], new[key])
+    }
+  }
+
+  private func replay(_ journal: Journal) throws(DFMergeError) {
+    guard trials.isEmpty else {
+      throw DFMergeError(
+        .invalidState, "This search has run already; make a new one to continue its journal.")
+    }
+    var start: JSONValue?
+    for event in journal.events {
+      switch event["type"]?.stringValue {
+      case "trial": start = event
+      case "result":
+        guard let begun = start, let record = TrialRecord(start: begun, result: event),
+          record.number == trials.count, record.point.count == space.dimension,
+          record.candidate.coefficients.count == models.count
+        else {
+          throw DFMergeError(
+            .journalDamaged,
+            "The result of trial \(trials.count) in the journal '\(journal.path)' does not follow its "
+              + "start; restore the file or start with a new journal.",
+            context: ["path": journal.path])
+        }
+        try take(record)
+        start = nil
+      default: break
+      }
+    }
+  }
+}
+
+extension JSONValue {
+  /// The value as it reads back from its own text, where 1.0 is the integer 1.
+  var normalized: JSONValue {
+    guard let text = try? text(), let value = try? JSONValue(parsing: text.utf8, what: "A value")
+    else { return self }
+    return value
+  }
+}

@@ -1,0 +1,198 @@
+import DFMergeBO
+import DFMergeCore
+import DFMergeEngine
+import DFMergeKernels
+import DFMergeMethods
+import Glibc
+
+/// A DF-Merge search: finds one coefficient per model by Bayesian optimisation, merging every candidate
+/// straight into the host's own parameter memory.
+///
+/// Definition: for a candidate (c, p), W_m = (F_m + epsilon)^p and
+///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m);
+/// the host scores theta on validation data, and the optimiser proposes the next candidate.
+/// Use: make a search, then `run` it with a host. One thread at a time.
+/// Memory: the Fisher values (see ``SearchOptions/FisherMode``); inputs and target are the host's.
+/// Determinism: options, weights and the host's answers decide every trial and every byte; the number of
+/// threads does not.
+/// Source: Lee et al. 2025 (arXiv 2504.18992). `preset: "paper"` is the paper; the default's deviations
+/// are searched exponents, the Fisher mode, the optimiser and the final choice (docs/search.md).
+public final class Search {
+  public let options: SearchOptions
+  /// Names of the models, in order.
+  public let models: [String]
+  /// Every finished trial, in order.
+  public internal(set) var trials: [TrialRecord] = []
+  /// What happened that the user should know, in sentences.
+  public internal(set) var warnings: [String] = []
+
+  let plan: MergePlan
+  let space: SearchSpace
+  let fingerprint: String
+  let executor: MergeExecutor
+  let optimizer: Optimizer
+  let store: FisherStore
+  let cancelled: @Sendable () -> Bool
+  var clock = SearchClock()
+  var journal: Journal?
+
+  /// Aligns the weights and checks the options.
+  /// - Parameters:
+  ///   - target: the host's parameter memory, which every candidate is written into.
+  ///   - base: the pretrained model theta0. Must not share memory with the target.
+  ///   - models: the fine-tuned models by name, in order. Must not share memory with the target.
+  ///   - options: see ``SearchOptions/schema``.
+  ///   - cancelled: polled between tiles and trials; true stops the run.
+  /// - Throws: `.invalidArgument` (no models, a name twice, shared memory), `.missingTensor`,
+  ///   `.shapeMismatch`, `.dtypeMismatch`, `.unknownName`, `.invalidOption`.
+  public init(
+    target: [MutableTensorView], base: any WeightSource,
+    models: [(name: String, weights: any WeightSource)], options: JSONValue = .null,
+    cancelled: @escaping @Sendable () -> Bool = { false }
+  ) throws(DFMergeError) {
+    let names = models.map(\.name)
+    guard !names.isEmpty, Set(names).count == names.count, !names.contains("") else {
+      throw DFMergeError(
+        .invalidArgument,
+        "A search needs one model or more, each with its own name; it was given "
+          + "[\(names.joined(separator: ", "))].")
+    }
+    self.models = names
+    self.options = try SearchOptions(options, models: names)
+    plan = try MergePlan(target: target, base: base, models: models.map(\.weights))
+    try Search.refuseSharedMemory(target, [base] + models.map(\.weights))
+    guard !plan.entries.isEmpty else {
+      throw DFMergeError(
+        .invalidArgument,
+        "The target has no tensor to merge (F64, F32, F16 or BF16); check what was registered.")
+    }
+    space = SearchSpace(bounds: self.options.bounds, exponent: self.options.exponent)
+    fingerprint = Fingerprint.of(
+      names: target.map(\.name), sources: [base] + models.map(\.weights))
+    executor = MergeExecutor(plan: plan, threads: self.options.threads)
+    optimizer = try Search.makeOptimizer(self.options, space)
+    store = FisherStore(plan: plan, options: self.options, modelCount: names.count)
+    self.cancelled = cancelled
+  }
+
+  /// A candidate is computed from base and models while it is written: they must not be the same bytes.
+  private static func refuseSharedMemory(
+    _ target: [MutableTensorView], _ sources: [any WeightSource]
+  ) throws(DFMergeError) {
+    for tensor in target {
+      guard let start = tensor.bytes.baseAddress else { continue }
+      let written = UInt(bitPattern: start)..<UInt(bitPattern: start + tensor.bytes.count)
+      for source in sources {
+        guard let read = source.tensor(named: tensor.name)?.bytes, let address = read.baseAddress
+        else { continue }
+        if written.overlaps(UInt(bitPattern: address)..<UInt(bitPattern: address + read.count)) {
+          throw DFMergeError(
+            .invalidArgument,
+            "Tensor '\(tensor.name)' of \(source.label) is the target's own memory, which the search "
+              + "overwrites; pass a copy.", context: ["tensor": tensor.name])
+        }
+      }
+    }
+  }
+
+  // MARK: Merging
+
+  /// Writes a candidate into the target, measuring Fisher values through `host` where they are needed.
+  /// - Throws: `.invalidArgument` for another number of coefficients or one that is not finite,
+  ///   `.nonFinite` when the result or a Fisher value is not finite, `.cancelled`, what the host throws.
+  public func apply(_ candidate: Candidate, host: any SearchHost) throws(DFMergeError) {
+    guard candidate.coefficients.count == models.count,
+      candidate.coefficients.allSatisfy(\.isFinite),
+      (0...1).contains(candidate.exponent)
+    else {
+      throw DFMergeError(
+        .invalidArgument,
+        "A candidate needs \(models.count) finite coefficients and an exponent from 0 to 1; it has "
+          + "\(candidate.coefficients) and \(candidate.exponent).")
+    }
+    let lookups = try store.lookups(for: candidate) {
+      (model, coefficient, buffer) throws(DFMergeError) in
+      try measure(model, coefficient, buffer, host)
+    }
+    let start = SearchClock.now()
+    defer { clock.trial.merge += SearchClock.now() - start }
+    let method = DFMergeCombine(
+      coefficients: candidate.coefficients, epsilon: options.epsilon,
+      exponent: candidate.exponent)
+    try executor.run(method, fishers: lookups, poll: poll)
+  }
+
+  /// Puts one scaled model into the target and lets the host measure its Fisher there.
+  private func measure(
+    _ model: Int, _ coefficient: Double, _ buffer: FisherBuffer, _ host: any SearchHost
+  ) throws(DFMergeError) {
+    let start = SearchClock.now()
+    var alone = [Double](repeating: 0, count: models.count)
+    alone[model] = coefficient
+    let scaled = ScaledModel(model: model, coefficient: coefficient)
+    try executor.run(scaled, fishers: [], poll: poll)
+    let written = SearchClock.now()
+    clock.trial.merge += written - start
+    defer {
+      let seconds = SearchClock.now() - written
+      clock.trial.fisher += seconds
+      clock.callbacks += seconds
+    }
+    try host.measureFisher(
+      FisherRequest(model: model, coefficient: coefficient, buffer: buffer))
+    guard
+      try host.progress(
+        ProgressEvent(
+          phase: .fisher, done: store.measured + 1, total: fisherTotal, best: bestValue))
+    else { throw Search.stopped }
+  }
+
+  /// An upper bound on the number of Fisher measurements, for progress.
+  private var fisherTotal: Int {
+    switch options.fisherMode {
+    case .none: 0
+    case .static: models.count
+    case .interpolated: models.count * options.nodes
+    case .dynamic: models.count * (options.trials + 1)
+    }
+  }
+
+  func poll() throws(DFMergeError) {
+    if cancelled() { throw Search.stopped }
+  }
+
+  static var stopped: DFMergeError {
+    DFMergeError(
+      .cancelled, "The search was stopped; run it again with the same journal to continue.")
+  }
+
+  /// The best score so far.
+  public var bestValue: Double? { trials.compactMap(\.value).max() }
+}
+
+/// base + c (model - base) for one model of several.
+private struct ScaledModel: MergeMethod {
+  static let info = MethodInfo(
+    id: "scaled_model", title: "One scaled model", formula: "theta0 + c (theta_m - theta0)",
+    summary: "Where a search measures a model's Fisher.", source: "arXiv 2504.18992",
+    needsBase: true, needsFisher: false, options: [])
+
+  let model: Int
+  let coefficient: Double
+
+  init(options: OptionValues, modelCount: Int) throws(DFMergeError) {
+    self.init(model: 0, coefficient: 1)
+  }
+
+  init(model: Int, coefficient: Double) {
+    self.model = model
+    self.coefficient = coefficient
+  }
+
+  func merge(_ tile: MergeTile) {
+    guard let base = tile.base else { return }
+    Kernels.taskVectorSum(
+      into: tile.out, base: base, models: [tile.models[model]], coefficients: [coefficient],
+      count: tile.count)
+  }
+}

@@ -1,0 +1,82 @@
+/// One option of a method or of a search: its name, what it takes, its default and its meaning.
+///
+/// Schemas are data: the C API and the bindings print them as JSON, check what a caller passes
+/// against them, and take every default from here.
+public struct OptionSchema: Sendable {
+  /// What an option takes.
+  public enum Kind: Sendable {
+    /// A finite number in a closed range.
+    case number(ClosedRange<Double>)
+    /// A whole number in a closed range.
+    case integer(ClosedRange<Int>)
+    /// `true` or `false`.
+    case flag
+    /// One of the listed words.
+    case choice([String])
+    /// A number in the range, or one of the words.
+    case numberOrChoice(ClosedRange<Double>, [String])
+    /// One number for all models, a list in the models' order, or an object by model name.
+    case numberPerModel(ClosedRange<Double>)
+    /// A pair `[low, high]`, or an object of pairs by model name; low < high, both in the range.
+    case intervalPerModel(ClosedRange<Double>)
+    /// A list of distinct, non-empty names.
+    case names
+    /// An object from task name to a number in the range; every task when it is not empty.
+    case numberPerTask(ClosedRange<Double>)
+  }
+
+  public let name: String
+  public let kind: Kind
+  /// Used when the caller is silent; `.null` means that the option has no value then.
+  public let defaultValue: JSONValue
+  /// One or two sentences for people.
+  public let summary: String
+
+  public init(_ name: String, _ kind: Kind, default value: JSONValue, _ summary: String) {
+    self.name = name
+    self.kind = kind
+    self.defaultValue = value
+    self.summary = summary
+  }
+
+  /// The schema as JSON: `name`, `type`, `default`, `summary`, and `minimum`, `maximum`, `choices`
+  /// where the type has them.
+  public var json: JSONValue {
+    var members: [String: JSONValue] = [
+      "name": .string(name), "default": defaultValue, "summary": .string(summary),
+    ]
+    func range(_ range: ClosedRange<Double>) {
+      // An open end has no JSON number; it is left out.
+      if range.lowerBound.isFinite { members["minimum"] = .double(range.lowerBound) }
+      if range.upperBound.isFinite { members["maximum"] = .double(range.upperBound) }
+    }
+    switch kind {
+    case .number(let limits):
+      members["type"] = .string("number")
+      range(limits)
+    case .integer(let limits):
+      members["type"] = .string("integer")
+      members["minimum"] = .int(Int64(limits.lowerBound))
+      members["maximum"] = .int(Int64(limits.upperBound))
+    case .flag: members["type"] = .string("boolean")
+    case .choice(let words):
+      members["type"] = .string("choice")
+      members["choices"] = .array(words.map(JSONValue.string))
+    case .numberOrChoice(let limits, let words):
+      members["type"] = .string("number_or_choice")
+      members["choices"] = .array(words.map(JSONValue.string))
+      range(limits)
+    case .numberPerModel(let limits):
+      members["type"] = .string("number_per_model")
+      range(limits)
+    case .intervalPerModel(let limits):
+      members["type"] = .string("interval_per_model")
+      range(limits)
+    case .names: members["type"] = .string("names")
+    case .numberPerTask(let limits):
+      members["type"] = .string("number_per_task")
+      range(limits)
+    }
+    return .object(members)
+  }
+}

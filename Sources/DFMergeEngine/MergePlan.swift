@@ -1,0 +1,111 @@
+import DFMergeCore
+import DFMergeKernels
+
+/// Base, models and target, aligned once and checked before a weight is read.
+///
+/// The target decides what is merged: every tensor of it with a floating-point type that is merged
+/// (F64, F32, F16, BF16) is computed; every other tensor is copied from the base, or from the first
+/// model where there is no base. Tensors that only the base or the models have are not touched.
+package struct MergePlan: Sendable {
+  /// One tensor to compute.
+  package struct Entry: Sendable {
+    package let target: MutableTensorView
+    package let base: TensorView?
+    /// One per model, in the models' order.
+    package let models: [TensorView]
+  }
+
+  /// One tensor to copy.
+  package struct Copy: Sendable {
+    package let target: MutableTensorView
+    package let source: TensorView
+  }
+
+  package let entries: [Entry]
+  package let copies: [Copy]
+  package let modelNames: [String]
+
+  /// The number of elements that are computed.
+  package var elementCount: Int { entries.reduce(0) { $0 + $1.target.shape.elementCount } }
+
+  /// Aligns by name.
+  /// - Throws: one error that lists every problem: `.missingTensor`, `.shapeMismatch` or
+  ///   `.dtypeMismatch` by the first of them; `.invalidArgument` for a target without tensors.
+  package init(
+    target: [MutableTensorView], base: (any WeightSource)?, models: [any WeightSource]
+  ) throws(DFMergeError) {
+    guard !target.isEmpty else {
+      throw DFMergeError(.invalidArgument, "The target has no tensors; add the tensors to write.")
+    }
+    var problems = ProblemList()
+    var entries: [Entry] = []
+    var copies: [Copy] = []
+    for tensor in target {
+      if tensor.dtype.isMergeable {
+        let found = models.map { problems.find(tensor, in: $0) }
+        let baseTensor = base.map { problems.find(tensor, in: $0) }
+        let aligned = found.compactMap { $0 }
+        if aligned.count == models.count {
+          entries.append(Entry(target: tensor, base: baseTensor ?? nil, models: aligned))
+        }
+      } else if let source = base ?? models.first {
+        if let from = problems.find(tensor, in: source, exactType: true) {
+          copies.append(Copy(target: tensor, source: from))
+        }
+      }
+    }
+    try problems.throwIfAny()
+    self.entries = entries
+    self.copies = copies
+    self.modelNames = models.map(\.label)
+  }
+}
+
+/// Collects every mismatch, so that the caller can mend them all at once.
+private struct ProblemList {
+  private var first: DFMergeError?
+  private var lines: [String] = []
+
+  /// The tensor of `source` that fits `tensor`; nil (and a recorded problem) when none does.
+  mutating func find(
+    _ tensor: MutableTensorView, in source: any WeightSource, exactType: Bool = false
+  ) -> TensorView? {
+    let name = tensor.name
+    guard let found = source.tensor(named: name) else {
+      add(.missingTensor, name, "'\(name)' is missing from \(source.label)")
+      return nil
+    }
+    guard found.shape == tensor.shape else {
+      add(
+        .shapeMismatch, name,
+        "'\(name)' is \(found.shape) in \(source.label) but \(tensor.shape) in the target")
+      return nil
+    }
+    let fits = exactType ? found.dtype == tensor.dtype : found.dtype.isMergeable
+    guard fits else {
+      add(
+        .dtypeMismatch, name,
+        "'\(name)' is \(found.dtype.name) in \(source.label) but \(tensor.dtype.name) in the target"
+      )
+      return nil
+    }
+    return found
+  }
+
+  private mutating func add(_ code: DFMergeError.Code, _ tensor: String, _ line: String) {
+    lines.append(line)
+    if first == nil { first = DFMergeError(code, line, context: ["tensor": tensor]) }
+  }
+
+  func throwIfAny() throws(DFMergeError) {
+    guard let first else { return }
+    // Twenty lines say what kind of trouble it is; a thousand would hide it.
+    let shown = lines.prefix(20).joined(separator: "; ")
+    let more = lines.count > 20 ? "; and \(lines.count - 20) more" : ""
+    throw DFMergeError(
+      first.code,
+      "\(lines.count) tensor\(lines.count == 1 ? "" : "s") cannot be aligned: \(shown)\(more). "
+        + "Pass checkpoints of one architecture, with the same names and shapes.",
+      context: first.context)
+  }
+}

@@ -1,0 +1,99 @@
+import DFMergeCore
+import DFMergeKernels
+
+/// A way to merge models, given one aligned tile at a time.
+///
+/// To add a method: one file with a type that conforms to this protocol, one line in
+/// ``MethodRegistry``, one test. Nothing else changes: the C API, the bindings, the option checks and
+/// the listings read `info`.
+package protocol MergeMethod: Sendable {
+  /// What the method is, takes and needs.
+  static var info: MethodInfo { get }
+
+  /// Makes the method from options that have been checked against `info.options`.
+  init(options: OptionValues, modelCount: Int) throws(DFMergeError)
+
+  /// Whole-model figures that `merge` reads from `MergeTile.statistics`; computed in a first pass.
+  var statistics: Set<ModelStatistic> { get }
+
+  /// Writes `tile.out`. A pure function of the tile: no input or output, no threads, and the same
+  /// bits for any way of cutting a tensor into tiles.
+  func merge(_ tile: MergeTile)
+}
+
+extension MergeMethod {
+  package var statistics: Set<ModelStatistic> { [] }
+}
+
+/// A figure over all merged tensors of each model, accumulated in double with a fixed order.
+package enum ModelStatistic: Hashable, Sendable {
+  /// `sum(F_m^2)` for each model m.
+  case fisherSumOfSquares
+}
+
+/// The same run of elements of every input, and where the result goes.
+package struct MergeTile {
+  package let base: Elements?
+  package let models: [Elements]
+  /// One per model, or empty where this tensor has no Fisher values.
+  package let fishers: [FisherElements]
+  package let out: MutableElements
+  package let count: Int
+  /// One number per model for each statistic asked for.
+  package let statistics: [ModelStatistic: [Double]]
+
+  package init(
+    base: Elements?, models: [Elements], fishers: [FisherElements], out: MutableElements,
+    count: Int, statistics: [ModelStatistic: [Double]]
+  ) {
+    self.base = base
+    self.models = models
+    self.fishers = fishers
+    self.out = out
+    self.count = count
+    self.statistics = statistics
+  }
+}
+
+/// What a method is and takes: the source of its listing, its documentation and its option checks.
+public struct MethodInfo: Sendable {
+  /// The name by which every door calls it.
+  public let id: String
+  public let title: String
+  /// The formula, in code letters: theta0 base, theta_m model, tau_m = theta_m - theta0, F_m Fisher.
+  public let formula: String
+  /// When to use it and how it behaves at the edges.
+  public let summary: String
+  /// Paper and equation, with our deviations.
+  public let source: String
+  public let needsBase: Bool
+  public let needsFisher: Bool
+  /// Whether another order of the models gives the same result up to the last bit.
+  public let isPermutationInvariant: Bool
+  public let options: [OptionSchema]
+
+  package init(
+    id: String, title: String, formula: String, summary: String, source: String,
+    needsBase: Bool, needsFisher: Bool, isPermutationInvariant: Bool = true,
+    options: [OptionSchema]
+  ) {
+    self.id = id
+    self.title = title
+    self.formula = formula
+    self.summary = summary
+    self.source = source
+    self.needsBase = needsBase
+    self.needsFisher = needsFisher
+    self.isPermutationInvariant = isPermutationInvariant
+    self.options = options
+  }
+
+  /// Everything above as a JSON object.
+  public var json: JSONValue {
+    .object([
+      "id": .string(id), "title": .string(title), "formula": .string(formula),
+      "summary": .string(summary), "source": .string(source), "needs_base": .bool(needsBase),
+      "needs_fisher": .bool(needsFisher), "options": .array(options.map(\.json)),
+    ])
+  }
+}

@@ -1,0 +1,39 @@
+import DFMergeCore
+
+/// Every merging method, by name.
+public enum MethodRegistry {
+  /// One line per method, in alphabetical order of their ids.
+  package static let methods: [any MergeMethod.Type] = [
+    WeightedAverage.self,
+    DFMergeCombine.self,
+    FisherMerging.self,
+    TaskArithmetic.self,
+  ]
+
+  /// What each method is and takes, in alphabetical order of ids.
+  public static var infos: [MethodInfo] { methods.map { $0.info } }
+
+  /// The listing that the bindings print: an array of ``MethodInfo/json``.
+  public static var json: JSONValue { .array(infos.map(\.json)) }
+
+  /// Makes the method called `id` with options checked against its schema.
+  /// - Throws: `.unknownName` for a method or option that does not exist, `.invalidOption` for a value
+  ///   that an option does not take, `.invalidArgument` for no models.
+  package static func make(
+    _ id: String, options: JSONValue, models: [String]
+  ) throws(DFMergeError) -> any MergeMethod {
+    guard let type = methods.first(where: { $0.info.id == id }) else {
+      throw DFMergeError(
+        .unknownName,
+        "There is no method '\(id)'; there are: "
+          + infos.map(\.id).joined(separator: ", ") + ".",
+        context: ["method": id])
+    }
+    guard !models.isEmpty else {
+      throw DFMergeError(.invalidArgument, "Method '\(id)' was given no models; give one or more.")
+    }
+    let values = try OptionValues(
+      options, schema: type.info.options, owner: "method '\(id)'", models: models)
+    return try type.init(options: values, modelCount: models.count)
+  }
+}

@@ -42,6 +42,8 @@ let package = Package(
     .testTarget(
       name: "DFMergeTests",
       dependencies: ["DFMergeCore", "DFMergeMethods", "DFMergeEngine", "DFMergeIO", "DFMerge"]),
+    .testTarget(
+      name: "DFMergeCAPITests", dependencies: ["CDFMergeShims", "DFMergeCore", "DFMergeCAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

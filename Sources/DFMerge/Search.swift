@@ -60,7 +60,7 @@ public final class Search {
     self.models = names
     self.options = try SearchOptions(options, models: names)
     plan = try MergePlan(target: target, base: base, models: models.map(\.weights))
-    try Search.refuseSharedMemory(target, [base] + models.map(\.weights))
+    try plan.refuseSharedMemory(with: [base] + models.map(\.weights))
     guard !plan.entries.isEmpty else {
       throw DFMergeError(
         .invalidArgument,
@@ -73,26 +73,6 @@ public final class Search {
     optimizer = try Search.makeOptimizer(self.options, space)
     store = FisherStore(plan: plan, options: self.options, modelCount: names.count)
     self.cancelled = cancelled
-  }
-
-  /// A candidate is computed from base and models while it is written: they must not be the same bytes.
-  private static func refuseSharedMemory(
-    _ target: [MutableTensorView], _ sources: [any WeightSource]
-  ) throws(DFMergeError) {
-    for tensor in target {
-      guard let start = tensor.bytes.baseAddress else { continue }
-      let written = UInt(bitPattern: start)..<UInt(bitPattern: start + tensor.bytes.count)
-      for source in sources {
-        guard let read = source.tensor(named: tensor.name)?.bytes, let address = read.baseAddress
-        else { continue }
-        if written.overlaps(UInt(bitPattern: address)..<UInt(bitPattern: address + read.count)) {
-          throw DFMergeError(
-            .invalidArgument,
-            "Tensor '\(tensor.name)' of \(source.label) is the target's own memory, which the search "
-              + "overwrites; pass a copy.", context: ["tensor": tensor.name])
-        }
-      }
-    }
   }
 
   // MARK: Merging
@@ -127,8 +107,6 @@ public final class Search {
     _ model: Int, _ coefficient: Double, _ buffer: FisherBuffer, _ host: any SearchHost
   ) throws(DFMergeError) {
     let start = SearchClock.now()
-    var alone = [Double](repeating: 0, count: models.count)
-    alone[model] = coefficient
     let scaled = ScaledModel(model: model, coefficient: coefficient)
     try executor.run(scaled, fishers: [], poll: poll)
     let written = SearchClock.now()

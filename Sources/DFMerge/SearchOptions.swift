@@ -38,10 +38,10 @@ public struct SearchOptions: Sendable {
       "acquisition", .choice(["log_nei", "log_ei", "ei", "ucb"]), default: .string("log_nei"),
       "Which acquisition function chooses the next point."),
     OptionSchema(
-      "xi", .number(0...1e6), default: .double(0), "EI: improvement asked for, in score units."),
+      "xi", .number(0...1e6), default: .double(0), "ei and log_ei: improvement asked for, in score units."),
     OptionSchema(
       "kappa", .number(0...1e6), default: .double(2.576),
-      "UCB: standard deviations above the mean."),
+      "ucb: standard deviations above the mean."),
     OptionSchema(
       "informed", .flag, default: .bool(true),
       "Start with points that are known to be good for merging (all coefficients 1/M, 0.3, 0.5, "
@@ -160,7 +160,7 @@ public struct SearchOptions: Sendable {
       ("exponent", fisher != "none" || given["exponent"]?.doubleValue == 0, "Fisher values"),
       ("epsilon", fisher != "none", "Fisher values"),
       ("kappa", acquisition == "ucb", "acquisition 'ucb'"),
-      ("xi", acquisition != "ucb", "an acquisition of the expected-improvement family"),
+      ("xi", acquisition == "ei" || acquisition == "log_ei", "acquisition 'ei' or 'log_ei'"),
     ]
     for rule in rules where given[rule.option] != nil && !rule.acts {
       throw DFMergeError(

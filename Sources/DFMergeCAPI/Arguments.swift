@@ -23,7 +23,7 @@ func text(_ pointer: UnsafePointer<CChar>?, _ argument: String) throws(DFMergeEr
 }
 
 /// The options in a C string: JSON, where NULL and an empty string mean "all defaults".
-func options(_ pointer: UnsafePointer<CChar>?) throws(DFMergeError) -> JSONValue {
+func parseOptions(_ pointer: UnsafePointer<CChar>?) throws(DFMergeError) -> JSONValue {
   guard let pointer, pointer.pointee != 0 else { return .null }
   return try JSONValue(parsing: try text(pointer, "options").utf8, what: "The options text")
 }

@@ -12,8 +12,6 @@ typedef struct dfm_text dfm_text;
 typedef struct dfm_weights dfm_weights;
 /** A stop flag that any thread may raise. */
 typedef struct dfm_cancel dfm_cancel;
-/** An ask/tell optimiser. */
-typedef struct dfm_optimizer dfm_optimizer;
 /** A DF-Merge search. */
 typedef struct dfm_search dfm_search;
 /** The Fisher values that a Fisher callback is asked for; valid during that callback only. */

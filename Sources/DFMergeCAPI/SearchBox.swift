@@ -1,0 +1,93 @@
+import CDFMergeShims
+import DFMerge
+import DFMergeCore
+
+/// A search behind a handle, with the callbacks that its host has set.
+final class SearchBox: HandleObject {
+  static let handleName = "dfm_search"
+  let search: Search
+  let host: CallbackHost
+  var result: SearchResult?
+  /// Raised while callbacks run, because the handle must not be used from inside one.
+  var isRunning = false
+
+  init(_ search: Search) {
+    self.search = search
+    host = CallbackHost(tasks: search.options.tasks.count)
+  }
+
+  /// Runs `body` unless a run of this search is under way.
+  func exclusively(_ body: () throws(DFMergeError) -> Void) throws(DFMergeError) {
+    guard !isRunning else {
+      throw DFMergeError(
+        .invalidState, "The search is running; this call is not for use inside its callbacks.")
+    }
+    isRunning = true
+    defer { isRunning = false }
+    try body()
+  }
+}
+
+/// Fisher values behind the handle of a callback.
+final class FisherBox: HandleObject {
+  static let handleName = "dfm_fisher"
+  let request: FisherRequest
+  init(_ request: FisherRequest) { self.request = request }
+}
+
+/// Carries a search's questions to C function pointers.
+final class CallbackHost: SearchHost {
+  var evaluateCallback: (dfm_evaluate_fn, UnsafeMutableRawPointer?)?
+  var fisherCallback: (dfm_fisher_fn, UnsafeMutableRawPointer?)?
+  var progressCallback: (dfm_progress_fn, UnsafeMutableRawPointer?)?
+  private let tasks: Int
+
+  init(tasks: Int) { self.tasks = tasks }
+
+  func evaluate(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation {
+    guard let (callback, user) = evaluateCallback else {
+      throw DFMergeError(
+        .invalidState, "The search has no evaluation callback; call dfm_search_set_evaluate.")
+    }
+    var scores = [Double](repeating: .nan, count: tasks)
+    var variances = [Double](repeating: .nan, count: tasks)
+    let answer = callback(
+      user, Int64(trial.number), trial.coefficients, Int64(trial.coefficients.count), &scores,
+      &variances, Int64(tasks))
+    switch answer {
+    case Int32(DFM_CALLBACK_OK): return .scores(scores, variances: variances)
+    case Int32(DFM_CALLBACK_TRIAL_FAILED): return .failed
+    default:
+      throw CallbackHost.stop("evaluation", answer)
+    }
+  }
+
+  func measureFisher(_ request: FisherRequest) throws(DFMergeError) {
+    guard let (callback, user) = fisherCallback else {
+      throw DFMergeError(
+        .invalidState,
+        "The search needs Fisher values but has no Fisher callback; call dfm_search_set_fisher, or set "
+          + "the option fisher to 'none'.")
+    }
+    let handle = Handle.make(FisherBox(request))
+    // The values belong to the callback: a handle kept beyond it is refused, not followed.
+    defer { Handle.free(handle, as: FisherBox.self) }
+    let answer = callback(user, Int64(request.model), request.coefficient, handle)
+    guard answer == Int32(DFM_CALLBACK_OK) else { throw CallbackHost.stop("Fisher", answer) }
+  }
+
+  func progress(_ event: ProgressEvent) throws(DFMergeError) -> Bool {
+    guard let (callback, user) = progressCallback else { return true }
+    let answer = event.phase.rawValue.withCString {
+      callback(user, $0, Int64(event.done), Int64(event.total), event.best ?? .nan)
+    }
+    guard answer == Int32(DFM_CALLBACK_OK) else { throw CallbackHost.stop("progress", answer) }
+    return true
+  }
+
+  private static func stop(_ which: String, _ answer: Int32) -> DFMergeError {
+    DFMergeError(
+      .callbackFailed, "The \(which) callback returned \(answer), which stops the run.",
+      context: ["callback": which])
+  }
+}

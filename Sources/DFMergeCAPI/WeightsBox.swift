@@ -1,0 +1,80 @@
+import DFMergeCore
+import DFMergeIO
+
+/// Named tensors behind a handle: a checkpoint on disk, or tensors that the host lends one by one.
+final class WeightsBox: HandleObject {
+  static let handleName = "dfm_weights"
+
+  private enum Content {
+    case checkpoint(any WeightSource)
+    case lent([Lent])
+  }
+
+  /// A tensor of the host's; read-only memory has no mutable view.
+  private struct Lent {
+    let view: TensorView
+    let mutable: MutableTensorView?
+  }
+
+  private var content: Content
+  let label: String
+
+  /// An empty set, to be filled with `add`.
+  init(label: String) {
+    content = .lent([])
+    self.label = label
+  }
+
+  init(_ source: any WeightSource) {
+    content = .checkpoint(source)
+    label = source.label
+  }
+
+  func add(
+    name: String, dtype: DType, shape: Shape, bytes: UnsafeMutableRawBufferPointer, writable: Bool
+  ) throws(DFMergeError) {
+    guard case .lent(var tensors) = content else {
+      throw DFMergeError(
+        .invalidState,
+        "'\(label)' was opened from a file and takes no more tensors; make an empty dfm_weights.")
+    }
+    let lent = Lent(
+      view: try TensorView(
+        name: name, dtype: dtype, shape: shape, bytes: UnsafeRawBufferPointer(bytes)),
+      mutable: writable
+        ? try MutableTensorView(name: name, dtype: dtype, shape: shape, bytes: bytes) : nil)
+    tensors.append(lent)
+    content = .lent(tensors)
+  }
+
+  /// The tensors as input.
+  func source() throws(DFMergeError) -> any WeightSource {
+    switch content {
+    case .checkpoint(let source): return source
+    case .lent(let tensors): return try NamedWeights(tensors.map(\.view), label: label)
+    }
+  }
+
+  /// The tensors as output.
+  /// - Throws: `.invalidArgument` unless every tensor is the host's and writable.
+  func target() throws(DFMergeError) -> [MutableTensorView] {
+    guard case .lent(let tensors) = content else {
+      throw DFMergeError(
+        .invalidArgument,
+        "'\(label)' is a file, which cannot be a target; register the memory to be written.")
+    }
+    // Refuses a name that was added twice.
+    _ = try source()
+    var views: [MutableTensorView] = []
+    for tensor in tensors {
+      guard let view = tensor.mutable else {
+        throw DFMergeError(
+          .invalidArgument,
+          "Tensor '\(tensor.view.name)' of the target was added as read-only; add it as writable.",
+          context: ["tensor": tensor.view.name])
+      }
+      views.append(view)
+    }
+    return views
+  }
+}

@@ -1,0 +1,77 @@
+"""Owners of the library's handles: each is freed once, when its owner goes away."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ._loader import check, lib
+
+
+class Handle:
+    """Owns one handle and frees it with the owner (or with the interpreter)."""
+
+    def __init__(self, value: int | None, free: Callable[[Any], None]) -> None:
+        self._value = value
+        self._free = weakref.finalize(self, free, value)
+
+    @property
+    def value(self) -> int | None:
+        """The handle for a C call; a freed one is refused by the library."""
+        return self._value
+
+    def close(self) -> None:
+        """Free the handle now."""
+        self._free()
+
+
+def made(create: Callable[..., int], free: Callable[[Any], None], *arguments: Any) -> Handle:
+    """Call ``create(*arguments, &out)`` and own what it made."""
+    out = ctypes.c_void_p()
+    check(create(*arguments, ctypes.byref(out)))
+    return Handle(out.value, free)
+
+
+def text(create: Callable[..., int], *arguments: Any) -> str:
+    """Call ``create(*arguments, &text)`` and return the text."""
+    handle = made(create, lib.dfm_text_free, *arguments)
+    try:
+        size = lib.dfm_text_size(handle.value)
+        return ctypes.string_at(lib.dfm_text_data(handle.value), size).decode("utf-8")
+    finally:
+        handle.close()
+
+
+def parsed(create: Callable[..., int], *arguments: Any) -> Any:
+    """Like :func:`text`, parsed as JSON."""
+    return json.loads(text(create, *arguments))
+
+
+def encoded(options: Any) -> bytes | None:
+    """Options as JSON bytes; None stays None, which means defaults."""
+    if options is None:
+        return None
+    try:
+        return json.dumps(options, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"options cannot be written as JSON: {error}") from None
+
+
+class CancelFlag(Handle):
+    """A stop flag that any thread, and a signal handler, may raise."""
+
+    def __init__(self) -> None:
+        out = ctypes.c_void_p()
+        check(lib.dfm_cancel_create(ctypes.byref(out)))
+        super().__init__(out.value, lib.dfm_cancel_free)
+
+    def request(self) -> None:
+        """Raise the flag."""
+        lib.dfm_cancel_request(self.value)
+
+    def reset(self) -> None:
+        """Lower the flag."""
+        lib.dfm_cancel_reset(self.value)

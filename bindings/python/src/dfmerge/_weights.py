@@ -1,0 +1,156 @@
+"""Named tensors for the library: files, folders, state dicts, modules' parameters."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from . import _arrays
+from ._handles import CancelFlag, Handle, encoded, made, parsed
+from ._loader import check, lib
+
+#: What can be passed where weights are read: a path, a state dict, or opened weights.
+WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Weights"
+
+
+class Weights(Mapping[str, Any]):
+    """A checkpoint on disk, mapped into memory; tensors by name, read-only and without a copy.
+
+    Open one with :func:`dfmerge.load`. Indexing gives a numpy array; types that numpy lacks
+    (bfloat16, float8) come as torch tensors where torch is installed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._handle = made(
+            lib.dfm_weights_open, lib.dfm_weights_free, os.fsencode(self.path)
+        )
+        listing = parsed(lib.dfm_weights_describe, self._handle.value)
+        self._entries = {entry["name"]: entry for entry in listing}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Weights({self.path!r}, {len(self)} tensors)"
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor."""
+        return tuple(self._entries[name]["shape"])
+
+    def dtype(self, name: str) -> str:
+        """The safetensors name of a tensor's dtype, such as ``"BF16"``."""
+        return str(self._entries[name]["dtype"])
+
+    def __getitem__(self, name: str) -> Any:
+        entry = self._entries[name]
+        spelled = _arrays.ARRAY_NAMES.get(entry["dtype"])
+        if spelled is None:
+            raise TypeError(f"tensor {name!r} is {entry['dtype']}, which no array type holds")
+        array = _arrays.empty(spelled, tuple(entry["shape"]), False, name)
+        data, size = ctypes.c_void_p(), ctypes.c_int64()
+        check(
+            lib.dfm_weights_data(
+                self._handle.value, name.encode(), ctypes.byref(data), ctypes.byref(size)
+            )
+        )
+        if size.value:
+            destination = _arrays.view(name, array, writable=True)
+            ctypes.memmove(destination.address, data.value or 0, size.value)
+        return array
+
+
+class Lent:
+    """Tensors of the host's behind a handle; keeps them alive for as long as the handle."""
+
+    def __init__(self, tensors: Mapping[str, Any], label: str, writable: bool = False) -> None:
+        self.tensors = dict(tensors)
+        self.handle: Handle = made(
+            lib.dfm_weights_create, lib.dfm_weights_free, label.encode()
+        )
+        for name, tensor in self.tensors.items():
+            if not isinstance(name, str):
+                raise TypeError(f"{label} has the key {name!r}; names must be strings")
+            array = _arrays.view(name, tensor, writable)
+            shape = (ctypes.c_int64 * len(array.shape))(*array.shape)
+            check(
+                lib.dfm_weights_add(
+                    self.handle.value,
+                    name.encode(),
+                    array.dtype,
+                    shape,
+                    len(array.shape),
+                    array.address or None,
+                    array.nbytes,
+                    int(writable),
+                )
+            )
+
+    def save(
+        self, path: str, options: Mapping[str, Any], cancel: CancelFlag | None = None
+    ) -> None:
+        """Write the tensors to a file or folder."""
+        check(
+            lib.dfm_weights_save(
+                self.handle.value,
+                os.fsencode(path),
+                encoded(dict(options)),
+                cancel.value if cancel else None,
+            )
+        )
+
+
+class Labelled:
+    """Opened weights under another name, for messages and options per model."""
+
+    def __init__(self, weights: Weights, label: str) -> None:
+        self.weights = weights
+        self.handle = made(lib.dfm_weights_create, lib.dfm_weights_free, label.encode())
+        for name in weights:
+            data, size = ctypes.c_void_p(), ctypes.c_int64()
+            check(
+                lib.dfm_weights_data(
+                    weights._handle.value, name.encode(), ctypes.byref(data), ctypes.byref(size)
+                )
+            )
+            sizes = weights.shape(name)
+            check(
+                lib.dfm_weights_add(
+                    self.handle.value,
+                    name.encode(),
+                    DTYPE_NUMBERS[weights.dtype(name)],
+                    (ctypes.c_int64 * len(sizes))(*sizes),
+                    len(sizes),
+                    data.value,
+                    size.value,
+                    0,
+                )
+            )
+
+
+def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = None) -> Any:
+    """A handle owner for weights that are to be read.
+
+    ``aliases`` maps names of tied tensors to the one that is kept: a source that has only the alias
+    is read under the kept name.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        source = Weights(source)
+    if isinstance(source, Weights):
+        return Labelled(source, label)
+    if hasattr(source, "state_dict"):
+        source = source.state_dict()
+    if not isinstance(source, Mapping):
+        raise TypeError(
+            f"{label} is a {type(source).__name__}; pass a path, a state dict or a module"
+        )
+    tensors = dict(source)
+    for alias, kept in (aliases or {}).items():
+        if kept not in tensors and alias in tensors:
+            tensors[kept] = tensors[alias]
+    return Lent(tensors, label)

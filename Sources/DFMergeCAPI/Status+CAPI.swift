@@ -8,7 +8,7 @@ import DFMergeCore
 ///
 /// - Returns: [borrowed] UTF-8 text, valid until the next call on the same thread; never null.
 @_cdecl("dfm_last_error_message")
-public func dfm_last_error_message() -> UnsafePointer<CChar> {
+public func dfm_last_error_message() -> UnsafePointer<CChar>? {
   ErrorMessage.pointer
 }
 
@@ -18,7 +18,7 @@ public func dfm_last_error_message() -> UnsafePointer<CChar> {
 /// - Returns: [borrowed] "ok" for 0, a snake-case name such as "shape_mismatch" for each
 ///   DFM_ERROR_*, "unknown" for any other number; valid until the process ends, never null.
 @_cdecl("dfm_status_name")
-public func dfm_status_name(_ status: dfm_status) -> UnsafePointer<CChar> {
+public func dfm_status_name(_ status: dfm_status) -> UnsafePointer<CChar>? {
   (statusNames[status] ?? unknownStatusName).pointer
 }
 

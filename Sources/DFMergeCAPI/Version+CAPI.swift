@@ -5,7 +5,7 @@ import DFMergeCore
 /// - Returns: [borrowed] A semantic version such as "1.2.0", valid until the process ends; never
 ///   null.
 @_cdecl("dfm_version")
-public func dfm_version() -> UnsafePointer<CChar> {
+public func dfm_version() -> UnsafePointer<CChar>? {
   versionText.pointer
 }
 

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds the shared library for C and Python: build/lib/libdfmerge.so -> .so.<abi> -> .so.<version>.
+#
+# The result needs no Swift installation: the Swift runtime is linked in, only the functions of
+# include/abi/dfmerge.map are exported, and the file is stripped (the one with symbols stays in
+# .build/abi/release). Arguments are handed to `swift build`, for example -j 2.
+# The flags stand here and not in Package.swift, where they would bar the package from being used
+# as a dependency and would also reach the test bundles.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+  echo "build-lib.sh: error: $*" >&2
+  exit 1
+}
+
+# Swift's build takes CC for the linker driver and then passes it flags that gcc does not know.
+unset CC CXX
+
+command -v swift >/dev/null && command -v swiftc >/dev/null ||
+  fail "swift is not in PATH; install Swift 6.3 or later from https://www.swift.org/install"
+toolchain=$(swiftc -print-target-info | sed -n 's|.*"runtimeResourcePath": "\(.*\)/lib/swift".*|\1/bin|p')
+[ -x "$toolchain/ld.lld" ] || command -v ld.lld >/dev/null ||
+  fail "ld.lld is neither in the Swift toolchain ($toolchain) nor in PATH; install lld"
+[ -d "$toolchain/../lib/swift_static" ] ||
+  fail "the Swift toolchain has no static runtime ($toolchain/../lib/swift_static); install the full toolchain"
+
+version=$(sed -n 's/.*static let string = "\(.*\)".*/\1/p' Sources/DFMergeCore/DFMergeVersion.swift)
+abi=$(sed -n 's/.*static let abi: Int32 = \([0-9]*\).*/\1/p' Sources/DFMergeCore/DFMergeVersion.swift)
+[ -n "$version" ] && [ -n "$abi" ] ||
+  fail "Sources/DFMergeCore/DFMergeVersion.swift does not state the version and the ABI number"
+
+# A folder that holds only the static libstdc++, searched first, makes -lstdc++ mean that one.
+mkdir -p .build/stdcxx
+stdcxx=$("$toolchain/clang" -print-file-name=libstdc++.a)
+[ -f "$stdcxx" ] || fail "libstdc++.a is missing; install the development files of libstdc++"
+ln -sfn "$(realpath "$stdcxx")" .build/stdcxx/libstdc++.a
+
+# nodelete: the runtime leaves thread-local destructors behind, so unloading would crash the host.
+swift build -c release --product dfmerge --scratch-path .build/abi \
+  --explicit-target-dependency-import-check error \
+  --static-swift-stdlib --disable-local-rpath \
+  -Xswiftc -static-stdlib -Xswiftc -use-ld=lld \
+  -Xlinker "--version-script=$PWD/include/abi/dfmerge.map" -Xlinker --no-undefined-version \
+  -Xlinker -soname -Xlinker "libdfmerge.so.$abi" \
+  -Xlinker -z -Xlinker nodelete -Xlinker -z -Xlinker now \
+  -Xlinker "-L$PWD/.build/stdcxx" "$@"
+
+mkdir -p build/lib
+rm -f build/lib/libdfmerge.so*
+"$toolchain/llvm-objcopy" --strip-all .build/abi/release/libdfmerge.so "build/lib/libdfmerge.so.$version"
+ln -s "libdfmerge.so.$version" "build/lib/libdfmerge.so.$abi"
+ln -s "libdfmerge.so.$abi" build/lib/libdfmerge.so
+echo "build/lib/libdfmerge.so.$version: $(stat -c %s "build/lib/libdfmerge.so.$version") bytes"

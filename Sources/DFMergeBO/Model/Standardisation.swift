@@ -1,0 +1,51 @@
+import Glibc
+
+// Scores to zero mean and unit spread, and back.
+//
+// Glossary:  y [n]: scores   z = (y - shift) / scale [n]
+struct Standardisation: Equatable {
+  let shift: Double
+  let scale: Double
+  let standardised: [Double]
+
+  /// How far below the median a score counts, in units of (best - median); lower ones are clipped
+  /// here. A merge past the cliff scores at chance level, and how far below the rest that lies says
+  /// nothing about where the good region is.
+  static let clippingReach = 3.0
+
+  /// - Parameter clipped: clip collapsed scores first (winsorising); the paper's preset does not.
+  ///
+  /// Edge cases: no score, or all equal: scale 1, z = 0. The mean and the population standard
+  /// deviation are formed after an exact division by a power of two, so scores of any magnitude
+  /// from denormal to the largest double pass without overflow.
+  init(_ values: [Double], clipped: Bool) {
+    let largest = values.reduce(0) { max($0, abs($1)) }
+    let unit = largest > 0 ? max(scalbn(1, Int(ilogb(largest))), 0x1p-1022) : 1
+    var u = values.map { $0 / unit }
+    if clipped, let floor = Standardisation.floor(u) { u = u.map { max($0, floor) } }
+    let n = Double(max(u.count, 1))
+    guard let top = u.max(), let bottom = u.min(), top > bottom else {
+      shift = values.first ?? 0
+      scale = 1
+      standardised = values.map { _ in 0 }
+      return
+    }
+    let mean = u.reduce(0, +) / n
+    let deviation = (u.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n).squareRoot()
+    shift = mean * unit
+    scale = deviation * unit
+    standardised = u.map { ($0 - mean) / deviation }
+  }
+
+  /// median - reach · (best - median); nil where the median is the best, which leaves no scale.
+  private static func floor(_ values: [Double]) -> Double? {
+    let sorted = values.sorted()
+    guard let best = sorted.last else { return nil }
+    let middle = sorted.count / 2
+    let median =
+      sorted.count % 2 == 1 ? sorted[middle] : 0.5 * (sorted[middle - 1] + sorted[middle])
+    return best > median ? median - clippingReach * (best - median) : nil
+  }
+
+  func score(_ z: Double) -> Double { shift + scale * z }
+}

@@ -1,0 +1,35 @@
+import DFMergeCore
+
+extension OptimizerOptions {
+  /// Most posterior draws of noisy EI: beyond, time grows and the estimate does not.
+  static let maximumSamples = 4096
+
+  /// - Throws: `.invalidOption` naming the field that is out of range.
+  func check(dimension: Int) throws(DFMergeError) {
+    func refuse(_ option: String, _ message: String) -> DFMergeError {
+      DFMergeError(.invalidOption, "Option '\(option)' \(message).", context: ["option": option])
+    }
+    if initial < 0 { throw refuse("initial", "is \(initial); it counts trials, from 0") }
+    if design == .uniform || model == .isotropic, seed > UInt64(UInt32.max) {
+      throw refuse("seed", "is \(seed); the paper's generator takes 0 to \(UInt32.max)")
+    }
+    for (index, point) in informed.enumerated() {
+      if let problem = Optimizer.problem(of: point, dimension: dimension) {
+        throw refuse("informed", "has a point \(index) that \(problem)")
+      }
+    }
+    switch acquisition {
+    case .expectedImprovement(let xi), .logExpectedImprovement(let xi):
+      if !xi.isFinite { throw refuse("xi", "is \(xi); it must be finite") }
+    case .upperConfidenceBound(let kappa):
+      if !(kappa.isFinite && kappa >= 0) {
+        throw refuse("kappa", "is \(kappa); it must be finite and at least 0")
+      }
+    case .logNoisyExpectedImprovement(let samples):
+      if !(1...OptimizerOptions.maximumSamples).contains(samples) {
+        throw refuse(
+          "samples", "is \(samples); it takes 1 to \(OptimizerOptions.maximumSamples)")
+      }
+    }
+  }
+}

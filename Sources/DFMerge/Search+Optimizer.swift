@@ -22,7 +22,7 @@ extension Search {
 
   /// Takes over a trial that a journal recorded.
   func take(_ record: TrialRecord) throws(DFMergeError) {
-    try optimizer.restore(
+    try optimizer.record(
       Trial(
         number: record.number, point: record.point,
         origin: Origin(rawValue: record.origin) ?? .search, value: record.value,
@@ -47,10 +47,10 @@ extension Search {
         "None of the \(trials.count) trials has a score; check the evaluation callback.\(reason)")
     }
     let choice = try optimizer.best(by: options.bestByPosteriorMean ? .posteriorMean : .observed)
-    guard let choice, let record = trials.first(where: { $0.number == choice.number }) else {
-      throw DFMergeError(.internalError, "The optimiser did not name a best trial.")
+    guard let record = trials.first(where: { $0.number == choice.number }) else {
+      throw DFMergeError(.internalError, "The optimiser named a best trial that is not known.")
     }
-    let half = 1.96 * choice.deviation
+    let half = 1.96 * choice.sd
     return Best(
       record: record, by: options.bestByPosteriorMean ? "posterior_mean" : "observed",
       interval: half.isFinite ? (choice.mean - half)...(choice.mean + half) : nil)
@@ -73,11 +73,11 @@ extension Search {
       return .object([
         "name": .string(name),
         "at": .array(
-          slice.positions.map {
+          slice.at.map {
             .double(range.lowerBound + $0 * (range.upperBound - range.lowerBound))
           }),
         "mean": .array(slice.mean.map(JSONValue.double)),
-        "sd": .array(slice.deviation.map(JSONValue.double)),
+        "sd": .array(slice.sd.map(JSONValue.double)),
       ])
     }
   }

@@ -6,7 +6,7 @@ import Synchronization
 public typealias DFMCancelRef = OpaquePointer
 
 /// A stop flag.
-final class CancelBox: HandleObject {
+final class CancelBox: HandleObject, Sendable {
   static let handleName = "dfm_cancel"
   private let raised = Atomic<Bool>(false)
 

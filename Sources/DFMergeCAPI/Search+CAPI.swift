@@ -125,6 +125,7 @@ public func dfm_search_run(
     let box = try Handle.get(search, as: SearchBox.self, argument: "search")
     let path = journal == nil ? nil : try text(journal, "journal")
     try box.exclusively { () throws(DFMergeError) in
+      box.result = nil
       box.result = try box.search.run(journal: path, host: box.host)
     }
   }
@@ -144,8 +145,8 @@ public func dfm_search_result(
   guarded { () throws(DFMergeError) in
     let box = try Handle.get(search, as: SearchBox.self, argument: "search")
     try box.exclusively { () throws(DFMergeError) in
-      let result = try box.result ?? box.search.currentResult()
-      try TextBox.hand(result.json, to: out)
+      if box.result == nil { box.result = try box.search.currentResult() }
+      try TextBox.hand(box.result?.json ?? .null, to: out)
     }
   }
 }

@@ -31,7 +31,7 @@ final class TextBox: HandleObject {
 /// - Returns: [borrowed] UTF-8 characters, valid until the text is freed; an empty string for NULL or
 ///   a handle that is not a live dfm_text.
 @_cdecl("dfm_text_data")
-public func dfm_text_data(_ text: DFMTextRef?) -> UnsafePointer<CChar> {
+public func dfm_text_data(_ text: DFMTextRef?) -> UnsafePointer<CChar>? {
   guard let box = try? Handle.get(text, as: TextBox.self, argument: "text"),
     let start = box.bytes.baseAddress
   else { return StaticText.empty.pointer }

@@ -1,0 +1,1 @@
+// This suite's files follow.

@@ -41,7 +41,7 @@ def check(header: Path, table: Path, record: Path) -> list[str]:
 
     record names the functions, callbacks and constants to ask the compiler about.
     """
-    module = _load(table)
+    module = load(table)
     content = json.loads(record.read_text(encoding="utf-8"))
     functions = [entry["name"] for entry in content["functions"]]
     callbacks, constants = list(content["callbacks"]), list(content["constants"])
@@ -95,7 +95,8 @@ def _run(header: Path, body: str) -> str:
         return Toolchain.run([str(program)])
 
 
-def _load(path: Path) -> ModuleType:
+def load(path: Path) -> ModuleType:
+    """Imports a Python file by its path, without keeping it."""
     spec = importlib.util.spec_from_file_location("checked_ffi", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python module")

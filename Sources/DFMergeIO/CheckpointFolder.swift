@@ -1,0 +1,117 @@
+import DFMergeCore
+
+/// The weights of a Hugging Face checkpoint folder.
+///
+/// Reads `model.safetensors` or, where that is missing, the shards that
+/// `model.safetensors.index.json` names: the order in which transformers looks for them. The index is
+/// checked against the shards: every name lies in the shard that the index says and in no other,
+/// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards' file
+/// names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to the files
+/// while they are open. Symbolic links are followed, as the Hugging Face cache consists of them.
+///
+/// Source: the folder layout of huggingface_hub and transformers.
+public final class CheckpointFolder: WeightSource {
+  /// The folder, as it was given.
+  public let path: String
+  public let tensors: [TensorView]
+  /// The files, in the order of their names.
+  public let files: [SafetensorsFile]
+  private let index: [String: Int]
+
+  public var label: String { path }
+
+  /// The `__metadata__` of the first file.
+  public var metadata: [String: String] { files.first?.metadata ?? [:] }
+
+  /// Opens and checks a folder. Reads the index and the headers of all shards.
+  /// - Throws: `.fileNotFound` for a folder without weights or a missing shard; `.unsupported` for a
+  ///   folder that holds other weights only; `.invalidFormat` for an index that does not fit its
+  ///   shards; and what ``SafetensorsFile/init(path:)`` throws.
+  public init(path: String) throws(DFMergeError) {
+    try checkPath(path)
+    let single = Folder.join(path, CheckpointNames.single)
+    let indexPath = Folder.join(path, CheckpointNames.index)
+    if FileKind.of(single) != nil {
+      files = [try SafetensorsFile(path: single)]
+    } else if FileKind.of(indexPath) != nil {
+      files = try CheckpointFolder.openShards(folder: path, indexPath: indexPath)
+    } else {
+      throw try CheckpointFolder.noWeights(in: path)
+    }
+    self.path = path
+    tensors = files.flatMap(\.tensors)
+    var index: [String: Int] = [:]
+    index.reserveCapacity(tensors.count)
+    for (position, tensor) in tensors.enumerated() { index[tensor.name] = position }
+    self.index = index
+  }
+
+  public func tensor(named name: String) -> TensorView? { index[name].map { tensors[$0] } }
+
+  private static func openShards(
+    folder: String, indexPath: String
+  ) throws(DFMergeError) -> [SafetensorsFile] {
+    let map = try CheckpointIndex(path: indexPath).weightMap
+    let names = Set(map.values).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    var files: [SafetensorsFile] = []
+    for name in names { files.append(try SafetensorsFile(path: Folder.join(folder, name))) }
+
+    func failure(_ fact: String, tensors: [String]) -> DFMergeError {
+      DFMergeError(
+        .invalidFormat, "\(fact): \(quotedList(tensors)). Save the checkpoint again.",
+        context: ["path": indexPath, "tensor": tensors.first ?? ""])
+    }
+    for (name, file) in zip(names, files) {
+      let unlisted = file.tensors.map(\.name).filter { map[$0] == nil }
+      guard unlisted.isEmpty else {
+        throw failure(
+          "\(file.path) holds tensors that \(indexPath) does not list", tensors: unlisted)
+      }
+      let elsewhere = file.tensors.map(\.name).filter { map[$0] != name }
+      guard elsewhere.isEmpty else {
+        throw failure(
+          "\(file.path) holds tensors that \(indexPath) places in another shard",
+          tensors: elsewhere)
+      }
+    }
+    let present = Set(files.flatMap { $0.tensors.map(\.name) })
+    let missing = map.keys.filter { !present.contains($0) }
+    guard missing.isEmpty else {
+      throw failure(
+        "\(indexPath) lists tensors that their shards do not hold", tensors: missing.sorted())
+    }
+    return files
+  }
+
+  /// Why a folder has no weights to read: what it holds instead decides the remedy.
+  private static func noWeights(in path: String) throws(DFMergeError) -> DFMergeError {
+    let names = try Folder.names(in: path)
+    func failure(_ code: DFMergeError.Code, _ fact: String) -> DFMergeError {
+      DFMergeError(code, "\(path) \(fact)", context: ["path": path])
+    }
+    if let pickle = names.first(where: { $0.hasPrefix("pytorch_model") && $0.contains(".bin") }) {
+      return failure(
+        .unsupported,
+        "holds \(quoted(pickle)) but no safetensors weights. Convert it: in Python, "
+          + "AutoModel.from_pretrained(folder).save_pretrained(new_folder), with the model class "
+          + "that the weights belong to.")
+    }
+    if names.contains("adapter_model.safetensors") {
+      return failure(
+        .unsupported,
+        "holds an adapter, not a model. Merge it into its base first (peft: merge_and_unload, then "
+          + "save_pretrained), or open the adapter's file itself.")
+    }
+    let others = names.filter { $0.hasSuffix(".safetensors") }
+    guard others.isEmpty else {
+      return failure(
+        .fileNotFound,
+        "has neither \(CheckpointNames.single) nor \(CheckpointNames.index), only "
+          + "\(quotedList(others)). Pass the path of a single file, or restore the index.")
+    }
+    return failure(
+      .fileNotFound,
+      "has neither \(CheckpointNames.single) nor \(CheckpointNames.index); pass the folder that "
+        + "holds the weights.")
+  }
+}

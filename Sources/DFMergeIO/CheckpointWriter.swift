@@ -1,0 +1,198 @@
+import DFMergeCore
+import Glibc
+
+/// Writes a Hugging Face checkpoint folder: `model.safetensors`, or shards and their index.
+///
+/// Name all tensors at the start, append the bytes of each in any number of pieces, then call
+/// ``finish(poll:)``. Tensors are dealt to shards greedily in the given order: a shard is closed when the
+/// next tensor would exceed the limit, and a tensor above the limit gets its own. Appending in the given order
+/// keeps few files open; other orders work. Memory: the names only.
+///
+/// **A reader never mixes two saves.** Everything is written to hidden temporary files first; `finish` gives
+/// them their names, the index last, and then removes what an older save left: other shards
+/// (`model-*-of-*.safetensors`), its index, and `model.safetensors` where the new save has shards. Where new
+/// shards take the names of old ones, the old index goes first: for that moment the folder has no
+/// checkpoint rather than a mixed one. Other files in the folder are not touched. On any error before `finish`
+/// renames, and when the writer goes away unfinished, the folder is as it was.
+///
+/// With a base folder, its other files go along: all at its top except weights, indexes and hidden
+/// files, and the module folders of sentence-transformers (`1_Pooling`, ...) whole. Files of the
+/// same name are replaced. Used by one thread at a time.
+public final class CheckpointWriter {
+  /// The folder to write to.
+  public let folder: String
+  /// The weight files in order; the index is not among them.
+  public let fileNames: [String]
+  private let plan: ShardPlan
+  private let shardOfTensor: [String: Int]
+  private let metadata: [String: String]
+  private let base: String?
+  private var writers: [SafetensorsWriter?]
+  private var staged: [AtomicFile] = []
+  private var madeFolders: [String]
+  private var isFinished = false
+
+  /// Starts a checkpoint; makes the folder, and those above it, where they are missing.
+  /// - Parameters:
+  ///   - tensors: every tensor, in the order in which they are dealt to shards.
+  ///   - shardSize: the most bytes of data in one file.
+  ///   - metadata: text for every file's `__metadata__`, over `"format": "pt"`.
+  ///   - base: a checkpoint folder whose other files are copied; nil for weights only.
+  /// - Throws: `.invalidArgument` for repeated names; `.fileNotFound` for a missing base;
+  ///   `.ioFailure`.
+  public init(
+    folder: String, tensors: [TensorSpec], shardSize: ShardSize = .standard,
+    metadata: [String: String] = [:], copyingFilesFrom base: String? = nil
+  ) throws(DFMergeError) {
+    plan = try ShardPlan(tensors, limit: shardSize)
+    if let base {
+      try checkPath(base)
+      guard FileKind.of(base) == .folder else {
+        throw DFMergeError(
+          .fileNotFound, "\(base) is not a folder to copy files from; pass a checkpoint folder.",
+          context: ["path": base])
+      }
+    }
+    var shardOfTensor: [String: Int] = [:]
+    for (position, shard) in plan.shards.enumerated() {
+      for tensor in shard.tensors { shardOfTensor[tensor.name] = position }
+    }
+    self.folder = folder
+    self.shardOfTensor = shardOfTensor
+    self.metadata = metadata
+    self.base = base
+    fileNames = plan.shards.map(\.fileName)
+    writers = Array(repeating: nil, count: plan.shards.count)
+    madeFolders = try Folder.make(folder)
+  }
+
+  deinit {
+    guard !isFinished else { return }
+    // The temporary files go first: a folder can only be removed empty.
+    writers = []
+    staged = []
+    for made in madeFolders.reversed() { rmdir(made) }
+  }
+
+  /// Appends the next bytes of the tensor called `name`.
+  /// - Parameter poll: called before every block of 8 MiB; what it throws ends the call.
+  /// - Throws: as ``SafetensorsWriter/append(_:to:poll:)``.
+  public func append(
+    _ bytes: UnsafeRawBufferPointer, to name: String, poll: () throws(DFMergeError) -> Void = {}
+  ) throws(DFMergeError) {
+    guard let shard = shardOfTensor[name] else {
+      throw DFMergeError(
+        .missingTensor,
+        "\(folder) was started without a tensor \(quoted(name)); announce it first.",
+        context: ["tensor": name, "path": folder])
+    }
+    let writer = try self.writer(ofShard: shard)
+    try writer.append(bytes, to: name, poll: poll)
+    // A full shard gives its descriptor back: a large model has more shards than a process files.
+    if writer.isComplete { try writer.seal() }
+  }
+
+  /// Makes everything durable, gives the files their names, and removes an older save.
+  /// - Parameter poll: called before each file is completed, and not once names change.
+  /// - Throws: `.invalidState` when a tensor lacks bytes; `.ioFailure`.
+  public func finish(poll: () throws(DFMergeError) -> Void = {}) throws(DFMergeError) {
+    guard !isFinished else { return }
+    for shard in plan.shards.indices {
+      try poll()
+      try writer(ofShard: shard).seal()
+    }
+    let index = try stageIndex()
+    try stageCompanions(poll: poll)
+    try poll()
+
+    let indexPath = Folder.join(folder, CheckpointNames.index)
+    let names = try Folder.names(in: folder)
+    if plan.isSharded, !Set(fileNames).isDisjoint(with: names) {
+      try Folder.removeFile(indexPath)
+      try Folder.synchronize(folder)
+    }
+    for file in staged { try file.publish() }
+    for writer in writers { try writer?.publish() }
+    try index?.publish()
+    isFinished = true
+    try Folder.synchronize(folder)
+    try removeOlderSave(names)
+  }
+
+  /// Writes `tensors` to `folder`.
+  ///
+  /// Time: one pass over the bytes and one `fsync` per file.
+  /// - Returns: the names of the weight files, in order.
+  /// - Throws: as the initialiser, ``append(_:to:poll:)`` and ``finish(poll:)``.
+  @discardableResult
+  public static func write(
+    _ tensors: [TensorView], toFolder folder: String, shardSize: ShardSize = .standard,
+    metadata: [String: String] = [:], copyingFilesFrom base: String? = nil,
+    poll: () throws(DFMergeError) -> Void = {}
+  ) throws(DFMergeError) -> [String] {
+    let writer = try CheckpointWriter(
+      folder: folder, tensors: tensors.map(TensorSpec.init), shardSize: shardSize,
+      metadata: metadata, copyingFilesFrom: base)
+    for tensor in tensors { try writer.append(tensor.bytes, to: tensor.name, poll: poll) }
+    try writer.finish(poll: poll)
+    return writer.fileNames
+  }
+}
+
+extension CheckpointWriter {
+  private func writer(ofShard shard: Int) throws(DFMergeError) -> SafetensorsWriter {
+    if let writer = writers[shard] { return writer }
+    let part = plan.shards[shard]
+    let writer = try SafetensorsWriter(
+      path: Folder.join(folder, part.fileName), tensors: part.tensors, metadata: metadata)
+    writers[shard] = writer
+    return writer
+  }
+
+  private func stageIndex() throws(DFMergeError) -> AtomicFile? {
+    guard plan.isSharded else { return nil }
+    let text = CheckpointIndex.text(
+      shardOfTensor: plan.fileNameOfTensor, totalByteCount: plan.totalByteCount)
+    let bytes = Array(text.utf8)
+    let file = try AtomicFile(
+      path: Folder.join(folder, CheckpointNames.index), byteCount: bytes.count)
+    try file.write(bytes)
+    try file.seal()
+    return file
+  }
+
+  private func stageCompanions(
+    poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    staged = []  // What an earlier `finish` staged before its `poll` threw.
+    guard let base, !CheckpointWriter.isSameFolder(base, folder) else { return }
+    let companions = try CheckpointCompanions(base: base)
+    for name in companions.folders {
+      madeFolders += try Folder.make(Folder.join(folder, name))
+    }
+    for name in companions.relativePaths {
+      try poll()
+      staged.append(
+        try CheckpointCompanions.stage(
+          Folder.join(base, name), as: Folder.join(folder, name), poll: poll))
+    }
+  }
+
+  /// Removes the weight files of an older save that the new one did not replace. `names` are the
+  /// folder's files before the new ones came.
+  private func removeOlderSave(_ names: [String]) throws(DFMergeError) {
+    let current = Set(fileNames)
+    for name in names where !current.contains(name) {
+      let isOld =
+        CheckpointNames.isShard(name)
+        || (plan.isSharded ? name == CheckpointNames.single : name == CheckpointNames.index)
+      if isOld { try Folder.removeFile(Folder.join(folder, name)) }
+    }
+    try Folder.synchronize(folder)
+  }
+
+  private static func isSameFolder(_ left: String, _ right: String) -> Bool {
+    guard let left = FileKind.status(left), let right = FileKind.status(right) else { return false }
+    return left.st_dev == right.st_dev && left.st_ino == right.st_ino
+  }
+}

@@ -1,0 +1,90 @@
+import DFMergeCore
+import Glibc
+
+/// Folders as lists of names.
+enum Folder {
+  /// The names in a folder without `.` and `..`, sorted by their bytes.
+  /// - Throws: `.fileNotFound`, `.ioFailure`.
+  static func names(in path: String) throws(DFMergeError) -> [String] {
+    guard let stream = opendir(path) else {
+      throw .system("Listing", path: path, status: errno)
+    }
+    defer { closedir(stream) }
+    // The name is read in place: copying the whole field would read past a short last entry.
+    guard let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) else {
+      throw DFMergeError(.internalError, "The layout of a folder entry is not known.")
+    }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else { break }
+      let name = UnsafeRawPointer(entry).advanced(by: nameOffset)
+      names.append(String(cString: name.assumingMemoryBound(to: CChar.self)))
+    }
+    guard errno == 0 else { throw .system("Listing", path: path, status: errno) }
+    return names.filter { $0 != "." && $0 != ".." }
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Makes `path` and the folders above it that are missing.
+  /// - Returns: the folders that were made, outermost first.
+  /// - Throws: `.ioFailure` when one cannot be made; those made before it are taken away again.
+  static func make(_ path: String) throws(DFMergeError) -> [String] {
+    try checkPath(path)
+    var missing: [String] = []
+    var current = path
+    while FileKind.of(current) == nil {
+      missing.append(current)
+      let parent = Folder.parent(of: current)
+      guard parent != current else { break }
+      current = parent
+    }
+    var made: [String] = []
+    for folder in missing.reversed() {
+      if mkdir(folder, 0o777) == 0 {
+        made.append(folder)
+      } else if errno != EEXIST {
+        let status = errno
+        for folder in made.reversed() { rmdir(folder) }
+        throw .system("Making the folder", path: folder, status: status)
+      }
+    }
+    guard FileKind.of(path) == .folder else {
+      throw DFMergeError(
+        .ioFailure, "\(path) is not a folder; choose another path.", context: ["path": path])
+    }
+    return made
+  }
+
+  /// The folder that holds `path`: `"."` for a bare name.
+  static func parent(of path: String) -> String {
+    var bytes = Substring(path)
+    while bytes.count > 1, bytes.hasSuffix("/") { bytes.removeLast() }
+    guard let slash = bytes.lastIndex(of: "/") else { return "." }
+    let parent = bytes[..<slash]
+    return parent.isEmpty ? "/" : String(parent)
+  }
+
+  /// `name` inside `folder`.
+  static func join(_ folder: String, _ name: String) -> String {
+    folder.hasSuffix("/") ? folder + name : folder + "/" + name
+  }
+
+  /// Makes renames and removals in `path` survive a loss of power.
+  static func synchronize(_ path: String) throws(DFMergeError) {
+    let descriptor = retryingInterrupts { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    guard descriptor >= 0 else { throw .system("Opening the folder", path: path, status: errno) }
+    defer { close(descriptor) }
+    // Some network and user-space file systems cannot do this for a folder and say EINVAL.
+    guard retryingInterrupts({ fsync(descriptor) }) == 0 || errno == EINVAL else {
+      throw .system("Synchronizing the folder", path: path, status: errno)
+    }
+  }
+
+  /// Removes the file `path`; one that does not exist is no error.
+  static func removeFile(_ path: String) throws(DFMergeError) {
+    guard unlink(path) == 0 || errno == ENOENT else {
+      throw .system("Removing the old file", path: path, status: errno)
+    }
+  }
+}

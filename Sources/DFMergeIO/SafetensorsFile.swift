@@ -1,0 +1,57 @@
+import DFMergeCore
+
+/// The tensors of one `.safetensors` file, mapped into memory and read when they are touched.
+///
+/// Opening reads and checks the header only: its cost does not depend on the size of the weights.
+/// Every rule of the format is checked, so a tensor's bytes always lie inside the file.
+/// `tensors` is in the order of the data in the file; tensors that start and end at the same byte
+/// (without elements) are in the order of their names. Addresses may be unaligned.
+///
+/// The file may be renamed, removed, or replaced by a rename (as ``SafetensorsWriter`` does) while it
+/// is open: the old bytes stay readable. A file that another program *shortens in place* raises
+/// SIGBUS when a lost page is touched, as with every mapped file; copy files that others rewrite.
+public final class SafetensorsFile: WeightSource {
+  /// The path that was opened, as it was given.
+  public let path: String
+  public let tensors: [TensorView]
+  /// The `__metadata__` of the header; empty when there is none.
+  public let metadata: [String: String]
+  private let index: [String: Int]
+
+  public var label: String { path }
+
+  /// Opens and checks a file.
+  /// - Throws: `.fileNotFound`; `.ioFailure` (also for a folder or a device); `.invalidFormat` for a
+  ///   broken rule, naming the tensor; `.unsupported` for an unknown dtype.
+  public init(path: String) throws(DFMergeError) {
+    let file = try InputFile(path: path)
+    let prefixCount = SafetensorsHeader.prefixByteCount
+    // The header is read, not mapped: what is checked is then what is used, and a file cut short
+    // at this moment is an error rather than a signal.
+    let prefix = try file.read(count: min(prefixCount, file.byteCount), at: 0)
+    let length = try SafetensorsHeader.length(
+      prefix: prefix, fileByteCount: file.byteCount, path: path)
+    let header = try SafetensorsHeader(
+      text: try file.read(count: length, at: prefixCount),
+      dataByteCount: file.byteCount - prefixCount - length, path: path)
+    let mapping = try file.map()
+    let data = UnsafeRawBufferPointer(rebasing: mapping.bytes[(prefixCount + length)...])
+    var tensors: [TensorView] = []
+    var index: [String: Int] = [:]
+    tensors.reserveCapacity(header.entries.count)
+    index.reserveCapacity(header.entries.count)
+    for entry in header.entries {
+      index[entry.name] = tensors.count
+      tensors.append(
+        try TensorView(
+          name: entry.name, dtype: entry.dtype, shape: entry.shape,
+          bytes: UnsafeRawBufferPointer(rebasing: data[entry.range]), owner: mapping))
+    }
+    self.path = path
+    self.tensors = tensors
+    self.index = index
+    metadata = header.metadata
+  }
+
+  public func tensor(named name: String) -> TensorView? { index[name].map { tensors[$0] } }
+}

@@ -1,0 +1,120 @@
+import DFMergeCore
+
+/// Writes one `.safetensors` file, tensor by tensor, without holding more than the caller's bytes.
+///
+/// Name all tensors at the start, append the bytes of each in any number of pieces (tensors in any
+/// order, the pieces of one tensor in theirs), then call ``finish(poll:)``. The file appears complete or not
+/// at all: bytes go to a hidden temporary file in the same folder, which `finish` makes durable
+/// and renames. An existing file is replaced in one step; a process that has it mapped, this one included,
+/// keeps the old bytes, so saving over an input is safe. On any error, and when the writer goes away
+/// unfinished, the temporary file is removed and an existing file stays as it was.
+///
+/// Tensors stand by falling alignment of their dtype, then by name, and the header is padded to 8
+/// bytes, as the reference writer does it: the same tensors and metadata give the same bytes.
+/// Used by one thread at a time.
+public final class SafetensorsWriter {
+  /// The path that the file will have.
+  public let path: String
+  /// The size that the file will have.
+  public let byteCount: Int
+  private let layout: SafetensorsLayout
+  private let sizes: [String: Int]
+  private var written: [String: Int] = [:]
+  private var missingByteCount: Int
+  private let file: AtomicFile
+
+  /// Starts a file.
+  /// - Parameters:
+  ///   - tensors: every tensor that the file will hold.
+  ///   - metadata: text for the header's `__metadata__`, over `"format": "pt"`, which is always
+  ///     there because transformers refuses a file without it.
+  /// - Throws: `.invalidArgument` for a repeated or reserved name or a header over 100 MB;
+  ///   `.fileNotFound` for a missing folder; `.ioFailure`, also when the disk lacks the space.
+  public init(
+    path: String, tensors: [TensorSpec], metadata: [String: String] = [:]
+  ) throws(DFMergeError) {
+    let allMetadata = ["format": "pt"].merging(metadata) { _, given in given }
+    layout = try SafetensorsLayout(tensors, metadata: allMetadata)
+    self.path = path
+    byteCount = layout.byteCount
+    missingByteCount = layout.byteCount - layout.head.count
+    sizes = Dictionary(tensors.map { ($0.name, $0.byteCount) }) { first, _ in first }
+    file = try AtomicFile(path: path, byteCount: layout.byteCount)
+    try file.write(layout.head)
+  }
+
+  /// Appends the next bytes of the tensor called `name`.
+  /// - Parameter poll: called before every block of 8 MiB; what it throws ends the call.
+  /// - Throws: `.missingTensor` for a name that was not announced; `.invalidArgument` for more
+  ///   bytes than the tensor has, so for any after `finish`; `.ioFailure`. After an error the same
+  ///   bytes may be appended again.
+  public func append(
+    _ bytes: UnsafeRawBufferPointer, to name: String, poll: () throws(DFMergeError) -> Void = {}
+  ) throws(DFMergeError) {
+    guard let start = layout.offsets[name], let size = sizes[name] else {
+      throw DFMergeError(
+        .missingTensor, "\(path) was started without a tensor \(quoted(name)); announce it first.",
+        context: ["tensor": name, "path": path])
+    }
+    let done = written[name, default: 0]
+    guard bytes.count <= size - done else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Tensor \(quoted(name)) of \(path) has \(size) bytes; \(done) are written and "
+          + "\(bytes.count) more were given.",
+        context: ["tensor": name, "path": path])
+    }
+    // A tensor without elements may be appended to a shard that is already complete and closed.
+    guard !bytes.isEmpty else { return }
+    try file.write(bytes, at: start + done, poll: poll)
+    written[name] = done + bytes.count
+    missingByteCount -= bytes.count
+  }
+
+  /// Makes the file durable and gives it its name.
+  /// - Parameter poll: called once before; what it throws ends the call with nothing changed.
+  /// - Throws: `.invalidState` when a tensor lacks bytes, naming it; `.ioFailure`.
+  public func finish(poll: () throws(DFMergeError) -> Void = {}) throws(DFMergeError) {
+    try poll()
+    try seal()
+    try publish()
+    try Folder.synchronize(Folder.parent(of: path))
+  }
+
+  /// Whether every announced byte is written.
+  var isComplete: Bool { missingByteCount == 0 }
+
+  /// Checks that nothing is missing, makes the bytes durable and closes the temporary file.
+  func seal() throws(DFMergeError) {
+    guard isComplete else {
+      let unfinished = layout.tensors.first { written[$0.name, default: 0] < $0.byteCount }
+      let name = unfinished?.name ?? ""
+      throw DFMergeError(
+        .invalidState,
+        "Tensor \(quoted(name)) of \(path) has \(unfinished?.byteCount ?? 0) bytes, but only "
+          + "\(written[name, default: 0]) were given; append the rest first.",
+        context: ["tensor": name, "path": path])
+    }
+    try file.seal()
+  }
+
+  /// Gives the sealed file its name.
+  func publish() throws(DFMergeError) { try file.publish() }
+
+  /// Writes `tensors` to a new file at `path`.
+  ///
+  /// Time: one pass over the bytes and one `fsync`; no extra memory beyond the header.
+  /// - Parameters:
+  ///   - metadata: see ``init(path:tensors:metadata:)``.
+  ///   - poll: called before every block of 8 MiB; what it throws ends the call, nothing written.
+  /// - Throws: as the initialiser and ``append(_:to:poll:)``.
+  public static func write(
+    _ tensors: [TensorView], to path: String, metadata: [String: String] = [:],
+    poll: () throws(DFMergeError) -> Void = {}
+  ) throws(DFMergeError) {
+    let writer = try SafetensorsWriter(
+      path: path, tensors: tensors.map(TensorSpec.init), metadata: metadata)
+    for tensor in tensors { try writer.append(tensor.bytes, to: tensor.name, poll: poll) }
+    try writer.finish(poll: poll)
+  }
+}

@@ -51,6 +51,14 @@ ARRAY_NAMES = {
 }
 
 
+#: Every dtype number of the ABI by its safetensors name.
+DTYPE_NUMBERS: dict[str, int] = {
+    name.removeprefix("DFM_DTYPE_"): value
+    for name, value in vars(_ffi).items()
+    if name.startswith("DFM_DTYPE_")
+}
+
+
 class ArrayView(NamedTuple):
     """Where an array's elements are."""
 

@@ -103,6 +103,217 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.c_int32,  # status
         ),
     ),
+    "dfm_cancel_create": (
+        ctypes.c_int32,
+        (
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_cancel_request": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # cancel
+        ),
+    ),
+    "dfm_cancel_reset": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # cancel
+        ),
+    ),
+    "dfm_cancel_free": (
+        None,
+        (
+            ctypes.c_void_p,  # cancel
+        ),
+    ),
+    "dfm_fisher_data": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # fisher
+            ctypes.c_char_p,  # name
+            ctypes.POINTER(ctypes.POINTER(ctypes.c_float)),  # values
+            ctypes.POINTER(ctypes.c_int64),  # count
+        ),
+    ),
+    "dfm_fisher_accumulate": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # fisher
+            ctypes.c_char_p,  # name
+            ctypes.c_int32,  # dtype
+            ctypes.c_void_p,  # gradient
+            ctypes.c_int64,  # count
+            ctypes.c_double,  # weight
+        ),
+    ),
+    "dfm_methods_describe": (
+        ctypes.c_int32,
+        (
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_merge": (
+        ctypes.c_int32,
+        (
+            ctypes.c_char_p,  # method
+            ctypes.c_char_p,  # options
+            ctypes.c_void_p,  # base
+            ctypes.POINTER(ctypes.c_void_p),  # models
+            ctypes.c_int64,  # n_models
+            ctypes.POINTER(ctypes.c_void_p),  # fishers
+            ctypes.c_void_p,  # target
+            ctypes.c_int32,  # threads
+            ctypes.c_void_p,  # cancel
+        ),
+    ),
+    "dfm_weights_save": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.c_char_p,  # path
+            ctypes.c_char_p,  # options
+            ctypes.c_void_p,  # cancel
+        ),
+    ),
+    "dfm_search_options_describe": (
+        ctypes.c_int32,
+        (
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_search_create": (
+        ctypes.c_int32,
+        (
+            ctypes.c_char_p,  # options
+            ctypes.c_void_p,  # base
+            ctypes.POINTER(ctypes.c_void_p),  # models
+            ctypes.c_int64,  # n_models
+            ctypes.c_void_p,  # target
+            ctypes.c_void_p,  # cancel
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_search_set_evaluate": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            dfm_evaluate_fn,  # callback
+            ctypes.c_void_p,  # user
+        ),
+    ),
+    "dfm_search_set_fisher": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            dfm_fisher_fn,  # callback
+            ctypes.c_void_p,  # user
+        ),
+    ),
+    "dfm_search_set_progress": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            dfm_progress_fn,  # callback
+            ctypes.c_void_p,  # user
+        ),
+    ),
+    "dfm_search_run": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            ctypes.c_char_p,  # journal
+        ),
+    ),
+    "dfm_search_result": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_search_apply": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            ctypes.POINTER(ctypes.c_double),  # coefficients
+            ctypes.c_int64,  # n_coefficients
+            ctypes.c_double,  # exponent
+        ),
+    ),
+    "dfm_search_free": (
+        None,
+        (
+            ctypes.c_void_p,  # search
+        ),
+    ),
+    "dfm_text_data": (
+        ctypes.c_char_p,
+        (
+            ctypes.c_void_p,  # text
+        ),
+    ),
+    "dfm_text_size": (
+        ctypes.c_int64,
+        (
+            ctypes.c_void_p,  # text
+        ),
+    ),
+    "dfm_text_free": (
+        None,
+        (
+            ctypes.c_void_p,  # text
+        ),
+    ),
+    "dfm_weights_create": (
+        ctypes.c_int32,
+        (
+            ctypes.c_char_p,  # label
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_weights_open": (
+        ctypes.c_int32,
+        (
+            ctypes.c_char_p,  # path
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_weights_add": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.c_char_p,  # name
+            ctypes.c_int32,  # dtype
+            ctypes.POINTER(ctypes.c_int64),  # shape
+            ctypes.c_int64,  # rank
+            ctypes.c_void_p,  # data
+            ctypes.c_int64,  # byte_length
+            ctypes.c_int32,  # writable
+        ),
+    ),
+    "dfm_weights_describe": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_weights_data": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.c_char_p,  # name
+            ctypes.POINTER(ctypes.c_void_p),  # data
+            ctypes.POINTER(ctypes.c_int64),  # byte_length
+        ),
+    ),
+    "dfm_weights_free": (
+        None,
+        (
+            ctypes.c_void_p,  # weights
+        ),
+    ),
 }
 
 

@@ -16,10 +16,11 @@ WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Weights"
 
 
 class Weights(Mapping[str, Any]):
-    """A checkpoint on disk, mapped into memory; tensors by name, read-only and without a copy.
+    """A checkpoint on disk, mapped into memory, as a mapping from tensor names to arrays.
 
-    Open one with :func:`dfmerge.load`. Indexing gives a numpy array; types that numpy lacks
-    (bfloat16, float8) come as torch tensors where torch is installed.
+    Open one with :func:`dfmerge.load`; that reads headers only. Indexing copies one tensor into a
+    new numpy array; types that numpy lacks (bfloat16, float8) come as torch tensors where torch is
+    installed, else as ``ml_dtypes`` arrays.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -123,7 +124,7 @@ class Labelled:
                 lib.dfm_weights_add(
                     self.handle.value,
                     name.encode(),
-                    DTYPE_NUMBERS[weights.dtype(name)],
+                    _arrays.DTYPE_NUMBERS[weights.dtype(name)],
                     (ctypes.c_int64 * len(sizes))(*sizes),
                     len(sizes),
                     data.value,

@@ -1,0 +1,49 @@
+"""DFMerge: merge fine-tuned neural networks.
+
+The main job is :class:`Search` (DF-Merge, arXiv 2504.18992): Bayesian optimisation finds one
+coefficient per model while every candidate is merged straight into your model's own parameters.
+:func:`merge` does one merge with a given method; :func:`methods` lists them.
+
+Importing this package needs nothing but the standard library; arrays come from torch or numpy.
+"""
+
+from ._callbacks import FisherRequest, Trial
+from ._errors import (
+    ArgumentError,
+    Error,
+    FormatError,
+    InputOutputError,
+    InternalError,
+    NumericalError,
+    ResourceError,
+    Stopped,
+)
+from ._loader import lib as _lib
+from ._merge import load, merge, methods, save
+from ._result import Result
+from ._search import Search, search_options
+from ._weights import Weights
+
+__version__: str = _lib.dfm_version().decode()
+
+__all__ = [
+    "ArgumentError",
+    "Error",
+    "FisherRequest",
+    "FormatError",
+    "InputOutputError",
+    "InternalError",
+    "NumericalError",
+    "ResourceError",
+    "Result",
+    "Search",
+    "Stopped",
+    "Trial",
+    "Weights",
+    "__version__",
+    "load",
+    "merge",
+    "methods",
+    "save",
+    "search_options",
+]

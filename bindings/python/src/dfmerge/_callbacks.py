@@ -1,0 +1,193 @@
+"""Between the library's callbacks and the user's Python functions."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from . import _arrays, _ffi
+from ._interrupt import Interruptible
+from ._loader import check, lib
+from ._progress import Progress
+
+
+class Trial:
+    """The candidate to be scored; its weights stand in the target already.
+
+    Attributes
+    ----------
+    number : int
+        Counts from 0.
+    coefficients : dict of str to float
+        One per model.
+    """
+
+    def __init__(self, number: int, coefficients: dict[str, float]) -> None:
+        self.number = number
+        self.coefficients = coefficients
+
+    def __repr__(self) -> str:
+        return f"Trial({self.number}, {self.coefficients})"
+
+
+class FisherBuffers(Mapping[str, Any]):
+    """Float32 arrays by tensor name, to be added to in place; 0 at the start.
+
+    Torch tensors where the target's are, else numpy arrays. Valid during the callback only.
+    """
+
+    def __init__(self, handle: int, targets: Mapping[str, Any]) -> None:
+        self._handle = handle
+        self._targets = targets
+        self._made: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._array(name)
+        return self._made[name]
+
+    def _array(self, name: str) -> Any:
+        if name not in self._targets:
+            raise KeyError(name)
+        data, count = ctypes.POINTER(ctypes.c_float)(), ctypes.c_int64()
+        check(
+            lib.dfm_fisher_data(
+                self._handle, name.encode(), ctypes.byref(data), ctypes.byref(count)
+            )
+        )
+        shape = tuple(self._targets[name].shape)
+        like_torch = _arrays.is_torch(self._targets[name])
+        if count.value == 0:
+            return _arrays.empty("float32", shape, like_torch, name)
+        memory = (ctypes.c_float * count.value).from_address(
+            ctypes.cast(data, ctypes.c_void_p).value or 0
+        )
+        if like_torch:
+            import torch
+
+            return torch.frombuffer(memory, dtype=torch.float32).view(shape)
+        import numpy
+
+        return numpy.frombuffer(memory, dtype=numpy.float32).reshape(shape)
+
+
+class FisherRequest:
+    """A question for the diagonal Fisher of one model, whose weights stand in the target now.
+
+    Attributes
+    ----------
+    model : str
+        The model's name.
+    coefficient : float
+        Where it stands: base + coefficient * (model - base).
+    buffers : mapping of str to array
+        Where the Fisher values go: add to them in place. Averaged over samples, without epsilon.
+    """
+
+    def __init__(
+        self, model: str, coefficient: float, handle: int, targets: Mapping[str, Any]
+    ) -> None:
+        self.model = model
+        self.coefficient = coefficient
+        self.buffers = FisherBuffers(handle, targets)
+        self._handle = handle
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the tensors that take Fisher values."""
+        return list(self.buffers)
+
+    def accumulate(self, name: str, gradient: Any, weight: float = 1.0) -> None:
+        """Add ``weight * gradient**2`` for the gradient of ONE sample, fused in the library.
+
+        The square of a batch's summed gradient is not a Fisher value.
+        """
+        array = _arrays.view(name, gradient, writable=False)
+        check(
+            lib.dfm_fisher_accumulate(
+                self._handle,
+                name.encode(),
+                array.dtype,
+                array.address or None,
+                math.prod(array.shape),
+                weight,
+            )
+        )
+
+
+class Callbacks:
+    """The C function pointers of one search, and what they keep alive."""
+
+    def __init__(
+        self,
+        guard: Interruptible,
+        models: Sequence[str],
+        tasks: Sequence[str],
+        targets: Mapping[str, Any],
+        evaluate: Callable[[Trial], Any],
+        fisher: Callable[[FisherRequest], None] | None,
+        progress: Progress,
+    ) -> None:
+        def on_evaluate(
+            user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
+        ) -> int:
+            def body() -> int:
+                trial = Trial(number, dict(zip(models, values[:count], strict=True)))
+                return _store(evaluate(trial), tasks, scores, variances)
+
+            return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+
+        def on_fisher(user: Any, model: int, coefficient: float, handle: int) -> int:
+            def body() -> int:
+                if fisher is None:
+                    raise TypeError(
+                        "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
+                    )
+                fisher(FisherRequest(models[model], coefficient, handle, targets))
+                return _ffi.DFM_CALLBACK_OK
+
+            return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+
+        def on_progress(user: Any, phase: bytes, done: int, total: int, best: float) -> int:
+            def body() -> int:
+                progress.update(phase.decode(), done, best)
+                return _ffi.DFM_CALLBACK_OK
+
+            return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+
+        self.evaluate = _ffi.dfm_evaluate_fn(on_evaluate)
+        self.fisher = _ffi.dfm_fisher_fn(on_fisher)
+        self.progress = _ffi.dfm_progress_fn(on_progress)
+
+
+def _store(answer: Any, tasks: Sequence[str], scores: Any, variances: Any) -> int:
+    """Write what ``evaluate`` returned into the library's arrays."""
+    if answer is None:
+        return _ffi.DFM_CALLBACK_TRIAL_FAILED
+    if not isinstance(answer, Mapping):
+        if len(tasks) != 1:
+            raise TypeError(
+                f"evaluate returned {answer!r} but the search has the tasks {list(tasks)}: return a "
+                "dict with a score for each, or pass tasks=['score'] to Search"
+            )
+        answer = {tasks[0]: answer}
+    if set(answer) != set(tasks):
+        raise ValueError(
+            f"evaluate returned scores for {sorted(map(str, answer))}; this search has the tasks "
+            f"{sorted(tasks)} (pass tasks=[...] to Search)"
+        )
+    for index, task in enumerate(tasks):
+        score = answer[task]
+        if isinstance(score, tuple):
+            score, variance = score
+            variances[index] = float(variance)
+        scores[index] = float(score)
+    return _ffi.DFM_CALLBACK_OK

@@ -1,0 +1,38 @@
+"""Progress of a search on the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+class Progress:
+    """A tqdm bar over trials, where tqdm is installed and the output is a terminal."""
+
+    def __init__(self, shown: bool, total: int) -> None:
+        self._bar: Any = None
+        if not shown:
+            return
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return
+        # disable=None: silent where standard error is not a terminal.
+        self._bar = tqdm(total=total, unit="trial", desc="DF-Merge", disable=None)
+
+    def update(self, phase: str, done: int, best: float) -> None:
+        """Show one step."""
+        if self._bar is None:
+            return
+        if phase == "trial":
+            self._bar.n = done
+            if not math.isnan(best):
+                self._bar.set_postfix(best=f"{best:.4f}", refresh=False)
+        elif phase == "fisher":
+            self._bar.set_postfix(fisher=done, refresh=False)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,107 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._search import Search
+
+
+class Result:
+    """The best candidate and every trial of a search.
+
+    Attributes
+    ----------
+    coefficients : dict of str to float
+        The chosen coefficient of each model.
+    exponent : float
+        The chosen power of the Fisher weights: 1 is the paper, 0 task arithmetic.
+    value : float
+        The aggregate score of the chosen trial, on the data that ``evaluate`` scores.
+    scores : dict of str to float
+        Its score per task.
+    interval : tuple of two floats or None
+        95 % interval of the noise-free score there under the model of the scores.
+    trials : list of dict
+        Every trial: number, origin, coefficients, exponent, value, scores, state, seconds.
+    warnings : list of str
+        What happened that one should know (a repaired journal, ...).
+    """
+
+    def __init__(self, data: dict[str, Any], search: Search | None = None) -> None:
+        self._data = data
+        self._search = search
+        best = data["best"]
+        self.coefficients: dict[str, float] = best["coefficients"]
+        self.exponent: float = best["exponent"]
+        self.value: float = best["value"]
+        self.scores: dict[str, float] = best["scores"]
+        self.interval = None if best["interval"] is None else tuple(best["interval"])
+        self.trials: list[dict[str, Any]] = data["trials"]
+        self.warnings: list[str] = data["warnings"]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in self.coefficients.items())
+        return f"Result(value {self.value:.4f}, {shown}, exponent {self.exponent:.3f})"
+
+    @property
+    def journal(self) -> str | None:
+        """Path of the journal."""
+        return self._search.journal if self._search else None
+
+    @property
+    def outside_share(self) -> float:
+        """Share of the run's wall time that was not spent in the callbacks."""
+        return float(self._data["time"]["outside_share"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data (what ``report`` reads)."""
+        return self._data
+
+    def apply(self) -> None:
+        """Write the best candidate into the target again."""
+        if self._search is None:
+            raise ValueError("this result has no search; apply its coefficients with a new one")
+        self._search.apply(self.coefficients, self.exponent)
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the merged checkpoint: the tensors that stand in the target.
+
+        Call it before the target is changed; :meth:`apply` brings the best candidate back. A path that
+        ends in ``.safetensors`` is a file, any other a folder; for a folder, the other files of a base
+        that was given as a folder (config, tokenizer) are copied. A module is saved with its buffers,
+        tied tensors once (the dropped names are in the file's metadata).
+
+        Parameters
+        ----------
+        path : path
+            File or folder.
+        **options
+            ``metadata``, ``shard_size``, ``copy_files_from``; see :func:`dfmerge.save`.
+        """
+        if self._search is None:
+            raise ValueError("this result has no search whose target could be saved")
+        from ._weights import Lent
+
+        tensors, aliases = self._search._target.tensors_to_save()
+        settings = dict(options)
+        settings["metadata"] = {**aliases, **options.get("metadata", {})}
+        path = os.fspath(path)
+        base = self._search._base_path
+        if not path.endswith(".safetensors") and base is not None and os.path.isdir(base):
+            settings.setdefault("copy_files_from", os.fspath(base))
+        Lent(tensors, "the merged model").save(path, settings)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write one self-contained HTML page; needs the extra ``plots`` (matplotlib)."""
+        from ._report import report
+
+        report(self._data, os.fspath(path))
+
+    def plot(self) -> Any:
+        """A matplotlib figure: best so far, coefficients, scores per task, slices of the model."""
+        from ._plots import plot
+
+        return plot(self._data)

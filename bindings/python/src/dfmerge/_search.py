@@ -1,0 +1,196 @@
+"""The DF-Merge search."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import _ffi
+from ._callbacks import Callbacks, FisherRequest, Trial
+from ._errors import Stopped
+from ._handles import CancelFlag, encoded, made, parsed
+from ._interrupt import Interruptible
+from ._loader import check, lib
+from ._progress import Progress
+from ._result import Result
+from ._target import Target
+from ._weights import WeightsLike, lend
+
+
+def search_options() -> list[dict[str, Any]]:
+    """Every option of a search: name, type, range, default and meaning."""
+    listing: list[dict[str, Any]] = parsed(lib.dfm_search_options_describe)
+    return listing
+
+
+class Search:
+    """Finds one coefficient per model by Bayesian optimisation; every candidate is merged in place.
+
+    Parameters
+    ----------
+    target : torch.nn.Module or mapping of str to writable arrays
+        The memory that every candidate is written into: a module's own parameters (tied ones once,
+        buffers untouched), or arrays by name.
+    base : path, state dict or module, optional
+        The pretrained model. By default a copy of what the target holds now.
+    models : mapping of str to path, state dict or module
+        The fine-tuned models by name.
+    evaluate : callable
+        ``evaluate(trial)`` scores the weights that stand in the target, on validation data, larger is
+        better: a dict with a score (or a ``(score, variance)`` pair) per task, a number for a single
+        task, or None (or NaN) for a failed trial.
+    fisher : callable, optional
+        ``fisher(request)`` adds the diagonal Fisher of ``request.model`` to ``request.buffers``;
+        :class:`dfmerge.torch.Fisher` is one. Not needed with ``fisher_mode="none"``.
+    tasks : sequence of str, optional
+        Names of the tasks that ``evaluate`` scores. By default one per model, by the models' names.
+    journal : path, optional
+        Where every step is recorded; an existing journal of the same search is continued with exactly
+        the trials of an uninterrupted run.
+    resume : bool
+        False refuses an existing journal.
+    progress : bool
+        Show a progress bar, where tqdm is installed and standard error is a terminal.
+    fisher_mode : str, optional
+        The option ``fisher``: "dynamic", "static", "interpolated" or "none".
+    **options
+        Every other option of :func:`search_options`: ``preset``, ``trials``, ``initial``, ``seed``,
+        ``bounds``, ``exponent``, ``aggregate``, ``threads``, ... Defaults live in the library.
+
+    Notes
+    -----
+    The callbacks run on the thread that calls :meth:`run`. Not for use from two threads at once.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        base: WeightsLike | None = None,
+        models: Mapping[str, WeightsLike] | None = None,
+        evaluate: Callable[[Trial], Any] | None = None,
+        fisher: Callable[[FisherRequest], None] | None = None,
+        *,
+        tasks: Sequence[str] | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        resume: bool = True,
+        progress: bool = True,
+        fisher_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        if not models:
+            raise ValueError("Search needs models: a dict of name -> path, state dict or module")
+        if evaluate is None:
+            raise ValueError("Search needs evaluate: a function that scores a trial")
+        self.models = list(models)
+        self.tasks = list(tasks) if tasks is not None else list(self.models)
+        self.journal = None if journal is None else os.fspath(journal)
+        #: The result of the last run; after an interrupt, the best so far.
+        self.result: Result | None = None
+        self._resume = resume
+        self._shown = progress
+        self._evaluate = evaluate
+        self._fisher = fisher
+        self._cancel = CancelFlag()
+        self._target = Target(target)
+        self._base_path = base if isinstance(base, (str, os.PathLike)) else None
+        source = self._target.snapshot() if base is None else base
+        self._base = lend(source, "base", self._target.aliases)
+        self._sources = [
+            lend(model, name, self._target.aliases) for name, model in models.items()
+        ]
+        settings = dict(options, tasks=self.tasks)
+        if fisher_mode is not None:
+            settings["fisher"] = fisher_mode
+        handles = [owner.handle.value for owner in self._sources]
+        self._handle = made(
+            lib.dfm_search_create,
+            lib.dfm_search_free,
+            encoded(settings),
+            self._base.handle.value,
+            (ctypes.c_void_p * len(handles))(*handles),
+            len(handles),
+            self._target.lent.handle.value,
+            self._cancel.value,
+        )
+        self._total = int(options.get("trials", _default_trials()))
+
+    def run(self) -> Result:
+        """Run to the number of trials; the best candidate then stands in the target.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, once the library has stopped: ``search.result`` has the best so far (None before
+            the first trial), and the same journal continues the search.
+        Exception
+            Whatever a callback raised, with its own traceback.
+        dfmerge.Error
+            A journal of another search, damaged files, every trial failed, ...
+        """
+        if self.journal is not None and not self._resume and os.path.exists(self.journal):
+            raise FileExistsError(
+                f"the journal {self.journal!r} exists; pass resume=True to continue it, or another path"
+            )
+        try:
+            self._call(
+                lib.dfm_search_run, None if self.journal is None else os.fsencode(self.journal)
+            )
+        except BaseException:
+            self.result = self._current()
+            raise
+        self.result = self._current()
+        assert self.result is not None  # a run that succeeded has a best trial
+        return self.result
+
+    def apply(self, coefficients: Mapping[str, float], exponent: float = 1.0) -> None:
+        """Write a candidate into the target, measuring Fisher values where they are needed."""
+        if set(coefficients) != set(self.models):
+            raise ValueError(
+                f"coefficients are given for {sorted(coefficients)}, the models are "
+                f"{sorted(self.models)}"
+            )
+        values = (ctypes.c_double * len(self.models))(*[coefficients[name] for name in self.models])
+        self._call(lib.dfm_search_apply, values, len(values), exponent)
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        """Call into the library with the callbacks in place."""
+        bar = Progress(self._shown and function is lib.dfm_search_run, self._total)
+        self._cancel.reset()
+        with Interruptible(self._cancel) as guard:
+            callbacks = Callbacks(
+                guard, self.models, self.tasks, self._target.merged, self._evaluate, self._fisher, bar
+            )
+            handle = self._handle.value
+            check(lib.dfm_search_set_evaluate(handle, callbacks.evaluate, None))
+            check(lib.dfm_search_set_fisher(handle, callbacks.fisher, None))
+            check(lib.dfm_search_set_progress(handle, callbacks.progress, None))
+            status = function(handle, *arguments)
+            message = lib.dfm_last_error_message()
+        bar.close()
+        guard.raise_kept()
+        if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
+            raise Stopped((message or b"").decode("utf-8", "replace"), status)
+        check_with(status, message)
+
+    def _current(self) -> Result | None:
+        """The result so far; None without a complete trial."""
+        out = ctypes.c_void_p()
+        if lib.dfm_search_result(self._handle.value, ctypes.byref(out)) != 0:
+            return None
+        lib.dfm_text_free(out.value)
+        found = parsed(lib.dfm_search_result, self._handle.value)
+        return Result(found, self)
+
+
+def check_with(status: int, message: bytes | None) -> None:
+    """Raise for a status whose message was fetched when it was fresh."""
+    from ._errors import from_status
+
+    if status != 0:
+        raise from_status(status, (message or b"").decode("utf-8", "replace"))
+
+
+def _default_trials() -> int:
+    return next(int(option["default"]) for option in search_options() if option["name"] == "trials")

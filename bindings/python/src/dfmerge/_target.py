@@ -1,0 +1,58 @@
+"""The memory that a search writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _arrays, _ffi
+from ._weights import Lent
+
+_MERGED = {_ffi.DFM_DTYPE_F64, _ffi.DFM_DTYPE_F32, _ffi.DFM_DTYPE_F16, _ffi.DFM_DTYPE_BF16}
+
+
+class Target:
+    """A module's parameters, or arrays by name, registered for writing in place."""
+
+    def __init__(self, target: Any) -> None:
+        self._module: Any = None
+        #: Tied names that are not registered, by the name that is.
+        self.aliases: dict[str, str] = {}
+        if hasattr(target, "named_parameters"):
+            from .torch import bind
+
+            self._module = target
+            bound = bind(target)
+            tensors, self.aliases = bound.tensors, dict(bound.aliases)
+        elif isinstance(target, Mapping):
+            tensors = dict(target)
+        else:
+            raise TypeError(
+                f"target is a {type(target).__name__}; pass a torch module or a dict of arrays"
+            )
+        self.lent = Lent(tensors, "the target", writable=True)
+        #: The tensors that are merged (floating-point) by name.
+        self.merged = {
+            name: tensor
+            for name, tensor in self.lent.tensors.items()
+            if _arrays.view(name, tensor, writable=True).dtype in _MERGED
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of what the target holds now."""
+        return {name: _copied(tensor) for name, tensor in self.lent.tensors.items()}
+
+    def tensors_to_save(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """What a checkpoint of the target holds, and metadata that names dropped aliases."""
+        if self._module is None:
+            return dict(self.lent.tensors), {}
+        state = {
+            name: tensor.detach().contiguous()
+            for name, tensor in self._module.state_dict().items()
+            if name not in self.aliases
+        }
+        return state, dict(self.aliases)
+
+
+def _copied(tensor: Any) -> Any:
+    return tensor.detach().clone() if _arrays.is_torch(tensor) else tensor.copy()

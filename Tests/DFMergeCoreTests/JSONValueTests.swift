@@ -1,0 +1,54 @@
+import Testing
+
+@testable import DFMergeCore
+
+@Suite struct JSONValueTests {
+  func parse(_ text: String) throws -> JSONValue {
+    try JSONValue(parsing: text.utf8, what: "The test text")
+  }
+
+  @Test(arguments: [
+    "null", "true", "-3", "9223372036854775807", "0.1", "1e-300", "\"a\\\"b:c\"", "[]", "{}",
+    "[1,2.5,\"x\",null]", "{\"a\":{\"b\":[1]},\"c\":\":\"}",
+  ])
+  func testText_readsBackEqual(_ text: String) throws {
+    let value = try parse(text)
+    #expect(try parse(try value.text()) == value)
+  }
+
+  @Test func testDoubles_surviveTheRoundTripBitForBit() throws {
+    var random = CounterRandom(seed: 3, purpose: "json")
+    for _ in 0..<2_000 {
+      let bits = UInt64(random.uniform() * 0x1p53) << 11 | UInt64(random.uniform() * 2_048)
+      let number = Double(bitPattern: bits)
+      guard number.isFinite else { continue }
+      let back = try parse(try JSONValue.double(number).text()).doubleValue
+      #expect(back == number)
+    }
+  }
+
+  @Test(arguments: [
+    "", "{", "[1,]", "{\"a\":1,}", "nul", "\"\\x\"", "{\"a\" 1}", "[1] 2", "1e999", "{1:2}",
+  ])
+  func testParsing_refusesBrokenText(_ text: String) {
+    let error = #expect(throws: DFMergeError.self) { try parse(text) }
+    #expect(error?.code == .invalidJSON)
+    #expect(error?.message.contains("The test text") == true)
+  }
+
+  @Test(arguments: ["{\"a\":1,\"a\":2}", "[{\"x\":{\"k\":1,\"b\":2,\"k\":3}}]"])
+  func testParsing_refusesARepeatedKey(_ text: String) {
+    let error = #expect(throws: DFMergeError.self) { try parse(text) }
+    #expect(error?.message.contains("same key twice") == true)
+  }
+
+  @Test func testText_refusesNonFiniteNumbers() {
+    let error = #expect(throws: DFMergeError.self) { try JSONValue.array([.double(.nan)]).text() }
+    #expect(error?.code == .nonFinite)
+  }
+
+  @Test func testDeepNesting_isAnErrorNotACrash() {
+    let deep = String(repeating: "[", count: 100_000)
+    #expect(throws: DFMergeError.self) { try parse(deep) }
+  }
+}

@@ -1,0 +1,100 @@
+import Testing
+
+@testable import DFMergeCore
+@testable import DFMergeEngine
+@testable import DFMergeMethods
+
+@Suite struct MergeErrorTests {
+  let data = RandomModels(sizes: [4, 9], models: 2, seed: 2)
+
+  @Test(arguments: [
+    ("avrage", "{}", DFMergeError.Code.unknownName), ("average", "{\"weight\":1}", .unknownName),
+    ("average", "{\"weights\":[1,-1]}", .invalidOption),
+    ("fisher", "{\"weights\":0}", .invalidOption), ("df_merge", "{\"exponent\":2}", .invalidOption),
+    ("task_arithmetic", "{\"coefficients\":[1]}", .invalidOption),
+  ])
+  func testBadMethodOrOption_isNamed(
+    _ method: String, _ options: String, _ code: DFMergeError.Code
+  ) {
+    let error = #expect(throws: DFMergeError.self) { try data.merge(method, options) }
+    #expect(error?.code == code)
+  }
+
+  @Test func testEveryMismatch_isListedAtOnce() throws {
+    let base = try data.weights(data.base, label: "base")
+    let short = try data.weights([[1, 2, 3], data.base[1]], label: "short")
+    let sparse = try data.weights([data.base[0]], label: "sparse")
+    let buffers = [try AlignedBuffer(byteCount: 16), try AlignedBuffer(byteCount: 36)]
+    let target = [
+      try MutableTensorView(name: "t0", dtype: .f32, shape: try Shape([4]), bytes: buffers[0].bytes),
+      try MutableTensorView(name: "t1", dtype: .f32, shape: try Shape([9]), bytes: buffers[1].bytes),
+    ]
+    let error = #expect(throws: DFMergeError.self) {
+      try InMemoryMerge.run(
+        method: "task_arithmetic", options: .null, base: base, models: [short, sparse], fishers: [],
+        target: target, threads: 1, cancelled: { false })
+    }
+    #expect(error?.message.contains("'t0' is [3] in short but [4] in the target") == true)
+    #expect(error?.message.contains("'t1' is missing from sparse") == true)
+    #expect(buffers[0].bytes.allSatisfy { $0 == 0 })
+  }
+
+  @Test(arguments: [Float.nan, -1, .infinity])
+  func testBadFisherValue_isLocated(_ bad: Float) {
+    var fishers = data.fishers
+    fishers[1][1][5] = bad
+    let error = #expect(throws: DFMergeError.self) { try data.merge("df_merge", fishers: fishers) }
+    #expect(error?.code == .nonFinite)
+    #expect(error?.message.contains("element 5 of tensor 't1'") == true)
+    #expect(error?.message.contains("'m1'") == true)
+  }
+
+  @Test func testMissingFisherOfOneModel_isRefusedAndOfAllMeansNone() throws {
+    var fishers = data.fishers
+    fishers[1] = [fishers[1][0]]
+    let error = #expect(throws: DFMergeError.self) { try data.merge("df_merge", fishers: fishers) }
+    #expect(error?.code == .missingTensor)
+    fishers[0] = [fishers[0][0]]
+    let merged = try data.merge("df_merge", fishers: fishers)
+    #expect(merged[1] == (try data.merge("task_arithmetic"))[1])
+  }
+
+  @Test func testOtherTypes_areCopiedFromTheBase() throws {
+    let numbers = try AlignedBuffer(byteCount: 16)
+    let out = try AlignedBuffer(byteCount: 16)
+    numbers.bytes.bindMemory(to: Int64.self)[1] = 77
+    let view = try TensorView(
+      name: "n", dtype: .i64, shape: try Shape([2]), bytes: UnsafeRawBufferPointer(numbers.bytes))
+    let source = try NamedWeights([view], label: "base")
+    try InMemoryMerge.run(
+      method: "average", options: .null, base: source, models: [source], fishers: [],
+      target: [
+        try MutableTensorView(name: "n", dtype: .i64, shape: try Shape([2]), bytes: out.bytes)
+      ], threads: 1, cancelled: { false })
+    #expect(out.bytes.bindMemory(to: Int64.self)[1] == 77)
+  }
+
+  @Test func testCancelled_stopsTheMerge() throws {
+    let base = try data.weights(data.base, label: "base")
+    let buffer = try AlignedBuffer(byteCount: 16)
+    let error = #expect(throws: DFMergeError.self) {
+      try InMemoryMerge.run(
+        method: "average", options: .null, base: nil, models: [base], fishers: [],
+        target: [
+          try MutableTensorView(
+            name: "t0", dtype: .f32, shape: try Shape([4]), bytes: buffer.bytes)
+        ], threads: 1, cancelled: { true })
+    }
+    #expect(error?.code == .cancelled)
+  }
+
+  @Test func testRegistry_isCompleteAndDocumented() {
+    let ids = MethodRegistry.infos.map(\.id)
+    #expect(ids == ids.sorted() && Set(ids).count == ids.count)
+    for info in MethodRegistry.infos {
+      #expect(!info.title.isEmpty && !info.formula.isEmpty && !info.summary.isEmpty)
+      #expect(info.source.contains("arXiv"))
+      for option in info.options { #expect(!option.summary.isEmpty) }
+    }
+  }
+}

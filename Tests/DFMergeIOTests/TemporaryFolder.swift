@@ -36,7 +36,10 @@ final class TemporaryFolder {
     let stream = try #require(fopen(file(name), "rb"))
     defer { fclose(stream) }
     var bytes: [UInt8] = []
-    while case let byte = fgetc(stream), byte != EOF { bytes.append(UInt8(byte)) }
+    var block = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = fread(&block, 1, block.count, stream), count > 0 {
+      bytes += block[..<count]
+    }
     return bytes
   }
 

@@ -26,14 +26,14 @@ public final class CheckpointFolder: WeightSource {
   /// Opens and checks a folder. Reads the index and the headers of all shards.
   /// - Throws: `.fileNotFound` for a folder without weights or a missing shard; `.unsupported` for a
   ///   folder that holds other weights only; `.invalidFormat` for an index that does not fit its
-  ///   shards; and what ``SafetensorsFile/init(path:)`` throws.
+  ///   shards; `.ioFailure` for a folder that is being saved; and what ``SafetensorsFile/init(path:)`` throws.
   public init(path: String) throws(DFMergeError) {
     try checkPath(path)
     let single = Folder.join(path, CheckpointNames.single)
     let indexPath = Folder.join(path, CheckpointNames.index)
-    if FileKind.of(single) != nil {
+    if FileKind.of(single, followingLinks: false) != nil {
       files = [try SafetensorsFile(path: single)]
-    } else if FileKind.of(indexPath) != nil {
+    } else if FileKind.of(indexPath, followingLinks: false) != nil {
       files = try CheckpointFolder.openShards(folder: path, indexPath: indexPath)
     } else {
       throw try CheckpointFolder.noWeights(in: path)
@@ -51,10 +51,22 @@ public final class CheckpointFolder: WeightSource {
   private static func openShards(
     folder: String, indexPath: String
   ) throws(DFMergeError) -> [SafetensorsFile] {
-    let map = try CheckpointIndex(path: indexPath).weightMap
+    let index = try CheckpointIndex(path: indexPath)
+    let map = index.weightMap
     let names = Set(map.values).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     var files: [SafetensorsFile] = []
     for name in names { files.append(try SafetensorsFile(path: Folder.join(folder, name))) }
+
+    // A save over this folder removes the index before it touches a shard. With the index still in
+    // place, all shards are the ones that it was written for.
+    let isInPlace = withExtendedLifetime(index.file) {
+      FileIdentity.of(indexPath) == index.file.identity
+    }
+    guard isInPlace else {
+      throw DFMergeError(
+        .ioFailure, "\(folder) is being saved by another program; open it when that is done.",
+        context: ["path": folder])
+    }
 
     func failure(_ fact: String, tensors: [String]) -> DFMergeError {
       DFMergeError(

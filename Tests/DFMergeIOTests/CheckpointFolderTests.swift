@@ -128,6 +128,10 @@ import Testing
     let pickle = try failure { _ = try CheckpointFolder(path: empty.path) }
     #expect(pickle.code == .unsupported && pickle.message.contains("save_pretrained"))
 
+    #expect(symlink("lost blob", empty.file("model.safetensors")) == 0)
+    let lost = try failure { _ = try CheckpointFolder(path: empty.path) }
+    #expect(lost.code == .fileNotFound && lost.message.contains("/model.safetensors failed"))
+
     let missing = try failure { _ = try CheckpointFolder(path: empty.file("nowhere")) }
     #expect(missing.code == .fileNotFound && missing.message.contains("nowhere"))
   }

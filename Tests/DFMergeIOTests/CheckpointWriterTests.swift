@@ -132,6 +132,37 @@ import Testing
       #expect(Array(view.bytes) == Array(tensor.bytes))
     }
   }
+
+  @Test func aReaderDuringASaveSeesOneSaveOrAnError() async throws {
+    let folder = try TemporaryFolder()
+    let saves = try (0..<2).map { seed in
+      try (0..<4).map { try bytesTensor("t\($0)", 64, seed: seed) }
+    }
+    let limit = try ShardSize(bytes: 64)
+    try CheckpointWriter.write(saves[0], toFolder: folder.path, shardSize: limit)
+    let path = folder.path
+    let writing = Task.detached {
+      for round in 1...60 {
+        try CheckpointWriter.write(saves[round % 2], toFolder: path, shardSize: limit)
+      }
+      return true
+    }
+    var opened = 0
+    for _ in 0..<3000 {
+      let source: CheckpointFolder
+      do {
+        source = try CheckpointFolder(path: path)
+      } catch {
+        #expect([.fileNotFound, .ioFailure].contains(error.code), "\(error)")
+        continue
+      }
+      opened += 1
+      let seeds = Set(source.tensors.map { $0.bytes.first })
+      #expect(seeds.count == 1 && source.tensors.count == 4)
+    }
+    #expect(try await writing.value)
+    #expect(opened > 0)
+  }
 }
 
 @Suite struct CheckpointCompanionTests {

@@ -11,7 +11,7 @@ final class TemporaryFolder {
     let root = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(root)/dfmerge-test-XXXXXX".utf8CString)
     try #require(mkdtemp(&template) != nil, "no temporary folder could be made under \(root)")
-    path = String(cString: template)
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   deinit { TemporaryFolder.remove(path) }

@@ -3,11 +3,12 @@ import DFMergeCore
 /// The weights of a Hugging Face checkpoint folder.
 ///
 /// Reads `model.safetensors` or, where that is missing, the shards that
-/// `model.safetensors.index.json` names: the order in which transformers looks for them. The index is
-/// checked against the shards: every name lies in the shard that the index says and in no other,
-/// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards' file
-/// names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to the files
-/// while they are open. Symbolic links are followed, as the Hugging Face cache consists of them.
+/// `model.safetensors.index.json` names: the order in which transformers looks for them. The index
+/// is checked against the shards: every name lies in the shard that the index says and in no other,
+/// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards'
+/// file names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to
+/// the files while they are open. Symbolic links are followed, as the Hugging Face cache consists
+/// of them.
 ///
 /// Source: the folder layout of huggingface_hub and transformers.
 public final class CheckpointFolder: WeightSource {
@@ -24,9 +25,10 @@ public final class CheckpointFolder: WeightSource {
   public var metadata: [String: String] { files.first?.metadata ?? [:] }
 
   /// Opens and checks a folder. Reads the index and the headers of all shards.
-  /// - Throws: `.fileNotFound` for a folder without weights or a missing shard; `.unsupported` for a
-  ///   folder that holds other weights only; `.invalidFormat` for an index that does not fit its
-  ///   shards; `.ioFailure` for a folder that is being saved; and what ``SafetensorsFile/init(path:)`` throws.
+  /// - Throws: `.fileNotFound` for a folder without weights or a missing shard; `.unsupported` for
+  ///   a folder that holds other weights only; `.invalidFormat` for an index that does not fit its
+  ///   shards; `.ioFailure` for a folder that is being saved; and what
+  ///   ``SafetensorsFile/init(path:)`` throws.
   public init(path: String) throws(DFMergeError) {
     try checkPath(path)
     let single = Folder.join(path, CheckpointNames.single)

@@ -12,7 +12,7 @@ import Testing
         try tensor("b", .f16, [1], [1, 2]), try tensor("z", .i64, [1], pattern(8)),
         try tensor("a", .f16, [], [3, 4]), try tensor("flag", .bool, [3], [1, 0, 1]),
       ], to: path, metadata: ["note": "\"\u{1}\n/é"])
-    // Written by hand from the format's rules: dtypes by falling alignment, then names, padded to 8.
+    // By hand from the rules: dtypes by falling alignment, then names, padded to 8 bytes.
     var header =
       #"{"__metadata__":{"format":"pt","note":"\"\u0001\n/é"},"#
       + #""z":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"#

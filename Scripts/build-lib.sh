@@ -19,22 +19,31 @@ unset CC CXX
 
 command -v swift >/dev/null && command -v swiftc >/dev/null ||
   fail "swift is not in PATH; install Swift 6.3 or later from https://www.swift.org/install"
-toolchain=$(swiftc -print-target-info | sed -n 's|.*"runtimeResourcePath": "\(.*\)/lib/swift".*|\1/bin|p')
+toolchain=$(swiftc -print-target-info |
+  sed -n 's|.*"runtimeResourcePath": "\(.*\)/lib/swift".*|\1/bin|p')
 [ -x "$toolchain/ld.lld" ] || command -v ld.lld >/dev/null ||
   fail "ld.lld is neither in the Swift toolchain ($toolchain) nor in PATH; install lld"
 [ -d "$toolchain/../lib/swift_static" ] ||
-  fail "the Swift toolchain has no static runtime ($toolchain/../lib/swift_static); install the full toolchain"
+  fail "the Swift toolchain has no static runtime ($toolchain/../lib/swift_static); reinstall it"
 
-version=$(sed -n 's/.*static let string = "\(.*\)".*/\1/p' Sources/DFMergeCore/DFMergeVersion.swift)
-abi=$(sed -n 's/.*static let abi: Int32 = \([0-9]*\).*/\1/p' Sources/DFMergeCore/DFMergeVersion.swift)
+numbers=Sources/DFMergeCore/DFMergeVersion.swift
+version=$(sed -n 's/.*static let string = "\(.*\)".*/\1/p' "$numbers")
+abi=$(sed -n 's/.*static let abi: Int32 = \([0-9]*\).*/\1/p' "$numbers")
 [ -n "$version" ] && [ -n "$abi" ] ||
-  fail "Sources/DFMergeCore/DFMergeVersion.swift does not state the version and the ABI number"
+  fail "$numbers does not state the version and the ABI number"
 
 # A folder that holds only the static libstdc++, searched first, makes -lstdc++ mean that one.
 mkdir -p .build/stdcxx
 stdcxx=$("$toolchain/clang" -print-file-name=libstdc++.a)
 [ -f "$stdcxx" ] || fail "libstdc++.a is missing; install the development files of libstdc++"
 ln -sfn "$(realpath "$stdcxx")" .build/stdcxx/libstdc++.a
+
+# The build does not know that the link depends on these two files.
+for input in include/abi/dfmerge.map Scripts/build-lib.sh; do
+  if [ "$input" -nt .build/abi/release/libdfmerge.so ]; then
+    rm -f .build/abi/release/libdfmerge.so
+  fi
+done
 
 # nodelete: the runtime leaves thread-local destructors behind, so unloading would crash the host.
 swift build -c release --product dfmerge --scratch-path .build/abi \
@@ -48,7 +57,8 @@ swift build -c release --product dfmerge --scratch-path .build/abi \
 
 mkdir -p build/lib
 rm -f build/lib/libdfmerge.so*
-"$toolchain/llvm-objcopy" --strip-all .build/abi/release/libdfmerge.so "build/lib/libdfmerge.so.$version"
+library=build/lib/libdfmerge.so.$version
+"$toolchain/llvm-objcopy" --strip-all .build/abi/release/libdfmerge.so "$library"
 ln -s "libdfmerge.so.$version" "build/lib/libdfmerge.so.$abi"
 ln -s "libdfmerge.so.$abi" build/lib/libdfmerge.so
-echo "build/lib/libdfmerge.so.$version: $(stat -c %s "build/lib/libdfmerge.so.$version") bytes"
+echo "$library: $(stat -c %s "$library") bytes"

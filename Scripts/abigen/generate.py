@@ -74,7 +74,7 @@ def drift(root: Path, generated: dict[str, str]) -> list[str]:
             )
             excerpt = "\n".join(list(lines)[:30])
             problems.append(
-                f"{name} is not what the sources give; run `python3 Scripts/abigen` and commit it:\n"
-                f"{excerpt}"
+                f"{name} is not what the sources give; run `python3 Scripts/abigen` and commit "
+                f"it:\n{excerpt}"
             )
     return problems

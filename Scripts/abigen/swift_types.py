@@ -50,7 +50,8 @@ class TypeMap:
     def _convert(self, swift: str, optional: bool) -> str:
         if "->" in swift:
             raise AbigenError(
-                f"has the inline closure type '{swift}'; name it in dfmerge_types.h as dfm_<noun>_fn"
+                f"has the inline closure type '{swift}'; "
+                "name it in dfmerge_types.h as dfm_<noun>_fn"
             )
         pointer = self._pointer(swift)
         if pointer is not None:

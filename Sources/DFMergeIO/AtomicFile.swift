@@ -3,11 +3,11 @@ import Glibc
 
 /// A new file that appears under its name complete or not at all.
 ///
-/// Bytes go to a hidden temporary file in the same folder, `.dfmerge-<process>-<random>.tmp`; `publish`
-/// makes them durable and renames it to its name in one step, replacing what was there. Whoever has the old
-/// file open or mapped keeps the old bytes. A symbolic link is replaced, not followed: the file
-/// that it points to may belong to a cache. An object that goes away unpublished removes its
-/// temporary file; only a process killed on the way leaves one.
+/// Bytes go to a hidden temporary file in the same folder, `.dfmerge-<process>-<random>.tmp`;
+/// `publish` makes them durable and renames it to its name in one step, replacing what was there.
+/// Whoever has the old file open or mapped keeps the old bytes. A symbolic link is replaced, not
+/// followed: the file that it points to may belong to a cache. An object that goes away unpublished
+/// removes its temporary file; only a process killed on the way leaves one.
 package final class AtomicFile {
   /// The name that the file will have.
   package let path: String

@@ -5,8 +5,8 @@ import Glibc
 /// remote code, licence, card.
 ///
 /// The rule, for `base`:
-/// - every regular file at the top (a symbolic link counts as what it points to), except hidden ones,
-///   `*.index.json`, and weights or training state by their suffix (``weightSuffixes``);
+/// - every regular file at the top (a symbolic link counts as what it points to), except hidden
+///   ones, `*.index.json`, and weights or training state by their suffix (``weightSuffixes``);
 /// - in folders named `<digits>_<anything>` (`1_Pooling`, `2_Dense`: the modules of
 ///   sentence-transformers), every regular file that is not hidden. Weights there belong to modules
 ///   that are not merged, so they are copied.

@@ -3,11 +3,12 @@ import DFMergeCore
 /// The weights of a Hugging Face checkpoint folder.
 ///
 /// Reads `model.safetensors` or, where that is missing, the shards that
-/// `model.safetensors.index.json` names: the order in which transformers looks for them. The index is
-/// checked against the shards: every name lies in the shard that the index says and in no other,
-/// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards' file
-/// names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to the files
-/// while they are open. Symbolic links are followed, as the Hugging Face cache consists of them.
+/// `model.safetensors.index.json` names: the order in which transformers looks for them. The index
+/// is checked against the shards: every name lies in the shard that the index says and in no other,
+/// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards'
+/// file names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to
+/// the files while they are open. Symbolic links are followed, as the Hugging Face cache consists
+/// of them.
 ///
 /// Source: the folder layout of huggingface_hub and transformers.
 public final class CheckpointFolder: WeightSource {
@@ -24,16 +25,17 @@ public final class CheckpointFolder: WeightSource {
   public var metadata: [String: String] { files.first?.metadata ?? [:] }
 
   /// Opens and checks a folder. Reads the index and the headers of all shards.
-  /// - Throws: `.fileNotFound` for a folder without weights or a missing shard; `.unsupported` for a
-  ///   folder that holds other weights only; `.invalidFormat` for an index that does not fit its
-  ///   shards; and what ``SafetensorsFile/init(path:)`` throws.
+  /// - Throws: `.fileNotFound` for a folder without weights or a missing shard; `.unsupported` for
+  ///   a folder that holds other weights only; `.invalidFormat` for an index that does not fit its
+  ///   shards; `.ioFailure` for a folder that is being saved; and what
+  ///   ``SafetensorsFile/init(path:)`` throws.
   public init(path: String) throws(DFMergeError) {
     try checkPath(path)
     let single = Folder.join(path, CheckpointNames.single)
     let indexPath = Folder.join(path, CheckpointNames.index)
-    if FileKind.of(single) != nil {
+    if FileKind.of(single, followingLinks: false) != nil {
       files = [try SafetensorsFile(path: single)]
-    } else if FileKind.of(indexPath) != nil {
+    } else if FileKind.of(indexPath, followingLinks: false) != nil {
       files = try CheckpointFolder.openShards(folder: path, indexPath: indexPath)
     } else {
       throw try CheckpointFolder.noWeights(in: path)
@@ -51,10 +53,22 @@ public final class CheckpointFolder: WeightSource {
   private static func openShards(
     folder: String, indexPath: String
   ) throws(DFMergeError) -> [SafetensorsFile] {
-    let map = try CheckpointIndex(path: indexPath).weightMap
+    let index = try CheckpointIndex(path: indexPath)
+    let map = index.weightMap
     let names = Set(map.values).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     var files: [SafetensorsFile] = []
     for name in names { files.append(try SafetensorsFile(path: Folder.join(folder, name))) }
+
+    // A save over this folder removes the index before it touches a shard. With the index still in
+    // place, all shards are the ones that it was written for.
+    let isInPlace = withExtendedLifetime(index.file) {
+      FileIdentity.of(indexPath) == index.file.identity
+    }
+    guard isInPlace else {
+      throw DFMergeError(
+        .ioFailure, "\(folder) is being saved by another program; open it when that is done.",
+        context: ["path": folder])
+    }
 
     func failure(_ fact: String, tensors: [String]) -> DFMergeError {
       DFMergeError(

@@ -32,6 +32,9 @@ enum CheckpointNames {
 struct CheckpointIndex {
   /// The file name of the shard, by tensor name.
   let weightMap: [String: String]
+  /// The file that was read. While it is open no other file can have its identity, so that one
+  /// can see whether it is still in its place.
+  let file: InputFile
 
   /// The longest index that is read; the same limit as for a header.
   private static let longest = SafetensorsHeader.longest
@@ -62,6 +65,7 @@ struct CheckpointIndex {
       }
     }
     weightMap = raw.weightMap
+    self.file = file
   }
 
   /// The text of an index: names sorted, two spaces of indentation, as huggingface_hub writes it.

@@ -4,16 +4,18 @@ import Glibc
 /// Writes a Hugging Face checkpoint folder: `model.safetensors`, or shards and their index.
 ///
 /// Name all tensors at the start, append the bytes of each in any number of pieces, then call
-/// ``finish(poll:)``. Tensors are dealt to shards greedily in the given order: a shard is closed when the
-/// next tensor would exceed the limit, and a tensor above the limit gets its own. Appending in the given order
-/// keeps few files open; other orders work. Memory: the names only.
+/// ``finish(poll:)``. Tensors are dealt to shards greedily in the given order: a shard is closed
+/// when the next tensor would exceed the limit, and a tensor above the limit gets its own.
+/// Appending in the given order keeps few files open; other orders work. Memory: the names only.
 ///
-/// **A reader never mixes two saves.** Everything is written to hidden temporary files first; `finish` gives
-/// them their names, the index last, and then removes what an older save left: other shards
-/// (`model-*-of-*.safetensors`), its index, and `model.safetensors` where the new save has shards. Where new
-/// shards take the names of old ones, the old index goes first: for that moment the folder has no
-/// checkpoint rather than a mixed one. Other files in the folder are not touched. On any error before `finish`
-/// renames, and when the writer goes away unfinished, the folder is as it was.
+/// **Two saves are never mixed.** Everything is written to hidden temporary files first; `finish`
+/// gives them their names, the index last, and then removes what an older save left: other shards
+/// (`model-*-of-*.safetensors`), its index, and `model.safetensors` where the new save has shards.
+/// Where new shards take the names of old ones, the old index goes first: for that moment, and
+/// after a loss of power in it, the folder has no checkpoint rather than a mixed one, and a
+/// ``CheckpointFolder`` that is being opened meanwhile throws. Other files in the folder are not
+/// touched. On any error before `finish` renames, and when the writer goes away unfinished, the
+/// folder is as it was.
 ///
 /// With a base folder, its other files go along: all at its top except weights, indexes and hidden
 /// files, and the module folders of sentence-transformers (`1_Pooling`, ...) whole. Files of the
@@ -165,7 +167,7 @@ extension CheckpointWriter {
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
     staged = []  // What an earlier `finish` staged before its `poll` threw.
-    guard let base, !CheckpointWriter.isSameFolder(base, folder) else { return }
+    guard let base, FileIdentity.of(base) != FileIdentity.of(folder) else { return }
     let companions = try CheckpointCompanions(base: base)
     for name in companions.folders {
       madeFolders += try Folder.make(Folder.join(folder, name))
@@ -189,10 +191,5 @@ extension CheckpointWriter {
       if isOld { try Folder.removeFile(Folder.join(folder, name)) }
     }
     try Folder.synchronize(folder)
-  }
-
-  private static func isSameFolder(_ left: String, _ right: String) -> Bool {
-    guard let left = FileKind.status(left), let right = FileKind.status(right) else { return false }
-    return left.st_dev == right.st_dev && left.st_ino == right.st_ino
   }
 }

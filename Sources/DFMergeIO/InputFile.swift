@@ -8,6 +8,8 @@ final class InputFile {
   let byteCount: Int
   /// The permission bits.
   let permissions: mode_t
+  /// Which file of which disk this is, whatever its name.
+  let identity: FileIdentity
   private let descriptor: Int32
 
   /// - Throws: `.fileNotFound`, `.ioFailure` (also for a folder, a pipe or a device).
@@ -31,6 +33,7 @@ final class InputFile {
     self.path = path
     byteCount = size
     permissions = status.st_mode & 0o777
+    identity = FileIdentity(status)
     self.descriptor = descriptor
   }
 

@@ -7,8 +7,12 @@ import DFMergeCore
 /// `tensors` is in the order of the data in the file; tensors that start and end at the same byte
 /// (without elements) are in the order of their names. Addresses may be unaligned.
 ///
-/// The file may be renamed, removed, or replaced by a rename (as ``SafetensorsWriter`` does) while it
-/// is open: the old bytes stay readable. A file that another program *shortens in place* raises
+/// Two departures from the reference reader: a name that stands twice is refused (names compare as
+/// Swift strings, so composed and decomposed letters are equal), and a whole number written as
+/// `4.0` is taken.
+///
+/// The file may be renamed, removed, or replaced by a rename (as ``SafetensorsWriter`` does) while
+/// it is open: the old bytes stay readable. A file that another program *shortens in place* raises
 /// SIGBUS when a lost page is touched, as with every mapped file; copy files that others rewrite.
 public final class SafetensorsFile: WeightSource {
   /// The path that was opened, as it was given.
@@ -21,8 +25,8 @@ public final class SafetensorsFile: WeightSource {
   public var label: String { path }
 
   /// Opens and checks a file.
-  /// - Throws: `.fileNotFound`; `.ioFailure` (also for a folder or a device); `.invalidFormat` for a
-  ///   broken rule, naming the tensor; `.unsupported` for an unknown dtype.
+  /// - Throws: `.fileNotFound`; `.ioFailure` (also for a folder or a device); `.invalidFormat` for
+  ///   a broken rule, naming the tensor; `.unsupported` for an unknown dtype.
   public init(path: String) throws(DFMergeError) {
     let file = try InputFile(path: path)
     let prefixCount = SafetensorsHeader.prefixByteCount

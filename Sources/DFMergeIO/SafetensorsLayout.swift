@@ -3,8 +3,8 @@ import DFMergeCore
 /// The header of a file to be written and where its tensors lie.
 ///
 /// Tensors stand in the order of the reference writer: dtypes by falling alignment, then names by
-/// their UTF-8 bytes. With a header padded to a multiple of 8 bytes, every element is aligned, and the same
-/// tensors give the same file as the reference writer gives.
+/// their UTF-8 bytes. With a header padded to a multiple of 8 bytes, every element is aligned, and
+/// the same tensors give the same file as the reference writer gives.
 struct SafetensorsLayout {
   /// The first bytes of the file: the length of the header and the header.
   let head: [UInt8]

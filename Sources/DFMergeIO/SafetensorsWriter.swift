@@ -3,11 +3,12 @@ import DFMergeCore
 /// Writes one `.safetensors` file, tensor by tensor, without holding more than the caller's bytes.
 ///
 /// Name all tensors at the start, append the bytes of each in any number of pieces (tensors in any
-/// order, the pieces of one tensor in theirs), then call ``finish(poll:)``. The file appears complete or not
-/// at all: bytes go to a hidden temporary file in the same folder, which `finish` makes durable
-/// and renames. An existing file is replaced in one step; a process that has it mapped, this one included,
-/// keeps the old bytes, so saving over an input is safe. On any error, and when the writer goes away
-/// unfinished, the temporary file is removed and an existing file stays as it was.
+/// order, the pieces of one tensor in theirs), then call ``finish(poll:)``. The file appears
+/// complete or not at all: bytes go to a hidden temporary file in the same folder, which `finish`
+/// makes durable and renames. An existing file is replaced in one step; a process that has it
+/// mapped, this one included, keeps the old bytes, so saving over an input is safe. On any error,
+/// and when the writer goes away unfinished, the temporary file is removed and an existing file
+/// stays as it was.
 ///
 /// Tensors stand by falling alignment of their dtype, then by name, and the header is padded to 8
 /// bytes, as the reference writer does it: the same tensors and metadata give the same bytes.

@@ -2,10 +2,11 @@ import DFMergeCore
 
 /// Which tensors go into which file of a checkpoint.
 ///
-/// Greedy in the given order: a tensor joins the current shard while the shard's data stays within the
-/// limit, otherwise it opens the next; a tensor above the limit gets a shard of its own and leaves the
-/// current one open. One shard is `model.safetensors`, more are `model-00001-of-000NN.safetensors`.
-/// Source: `split_state_dict_into_shards_factory` of huggingface_hub.
+/// Greedy in the given order: a tensor joins the current shard while the shard's data stays within
+/// the limit, otherwise it opens the next; a tensor above the limit gets a shard of its own and
+/// leaves the current one open. One shard is `model.safetensors`, more are
+/// `model-00001-of-000NN.safetensors`. Source: `split_state_dict_into_shards_factory` of
+/// huggingface_hub.
 struct ShardPlan {
   struct Shard {
     let fileName: String

@@ -23,9 +23,9 @@ public struct ShardSize: Hashable, Sendable, CustomStringConvertible {
   /// Reads a limit such as `"5GB"`, `"500MB"`, `"1.5 GiB"`, `"5B"` or `"5000000000"`.
   ///
   /// KB, MB, GB and TB are powers of 1000, as in huggingface_hub; KiB, MiB, GiB and TiB powers of
-  /// 1024. K, M, G and T alone are KB to TB. **B is billion**: `"5B"` is 5·10⁹ bytes, as in mergekit.
-  /// A number alone counts bytes. Upper and lower case are the same. A fraction is rounded down to
-  /// a whole byte.
+  /// 1024. K, M, G and T alone are KB to TB. **B is billion**: `"5B"` is 5·10⁹ bytes, as in
+  /// mergekit. A number alone counts bytes. Upper and lower case are the same. A fraction is
+  /// rounded down to a whole byte.
   /// - Throws: `.invalidArgument` for anything else, for less than a byte, and on overflow.
   public init(parsing text: String) throws(DFMergeError) {
     let failure = DFMergeError(

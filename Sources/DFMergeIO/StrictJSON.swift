@@ -3,10 +3,10 @@ import FoundationEssentials
 
 /// JSON of weight files: UTF-8 only, no comma before a closing bracket, no key twice in one object.
 ///
-/// The decoder alone is too kind for files from strangers: it takes UTF-16 and trailing commas, does
-/// not look at values that are not asked for, and keeps one of two equal keys without a word, so
-/// that two readers can see two different models in one file. Types decoded here therefore decode
-/// the members that they do not know as well (see `checkUnknownMembers`).
+/// The decoder alone is too kind for files from strangers: it takes UTF-16 and trailing commas,
+/// does not look at values that are not asked for, and keeps one of two equal keys without a word,
+/// so that two readers can see two different models in one file. Types decoded here therefore
+/// decode the members that they do not know as well (see `checkUnknownMembers`).
 enum StrictJSON {
   /// Decodes `text`.
   /// - Parameter what: what the text is, for messages: "The header of /models/a.safetensors".

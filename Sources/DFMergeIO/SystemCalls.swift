@@ -90,3 +90,19 @@ enum FileKind {
     }
   }
 }
+
+/// A file or folder itself, as opposed to one of its names.
+struct FileIdentity: Equatable {
+  private let device: dev_t
+  private let number: ino_t
+
+  init(_ status: stat) {
+    device = status.st_dev
+    number = status.st_ino
+  }
+
+  /// What `path` names at this moment; nil when there is nothing.
+  static func of(_ path: String) -> FileIdentity? {
+    FileKind.status(path).map(FileIdentity.init)
+  }
+}

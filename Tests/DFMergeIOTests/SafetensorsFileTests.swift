@@ -60,7 +60,7 @@ import Testing
     "{\"\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}",
     "{\"a\\u0062\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
     "{\"ключ/键\":{\"shape\":[1,1],\"data_offsets\":[0,1],\"dtype\":\"BOOL\"}}",
-    "{\"a\":{\"dtype\":\"U8\",\"x\":{\"dtype\":[1,2.5e3,null]},\"shape\":[1],\"data_offsets\":[0,1]}}",
+    "{\"a\":{\"dtype\":\"U8\",\"x\":{\"dtype\":[2.5e3,null]},\"shape\":[1],\"data_offsets\":[0,1]}}",
     "{\"a\":{\"dtype\":\"F64\",\"shape\":[0,9223372036854775807],\"data_offsets\":[0,0]}}",
     "{\"x\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,1]}}",
   ])

@@ -11,7 +11,7 @@ final class TemporaryFolder {
     let root = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(root)/dfmerge-test-XXXXXX".utf8CString)
     try #require(mkdtemp(&template) != nil, "no temporary folder could be made under \(root)")
-    path = String(cString: template)
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   deinit { TemporaryFolder.remove(path) }
@@ -36,7 +36,10 @@ final class TemporaryFolder {
     let stream = try #require(fopen(file(name), "rb"))
     defer { fclose(stream) }
     var bytes: [UInt8] = []
-    while case let byte = fgetc(stream), byte != EOF { bytes.append(UInt8(byte)) }
+    var block = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = fread(&block, 1, block.count, stream), count > 0 {
+      bytes += block[..<count]
+    }
     return bytes
   }
 

@@ -15,19 +15,8 @@ public enum JSONValue: Sendable, Equatable {
   /// - Throws: `.invalidJSON` for a syntax error, a number outside the range of a double, or a key
   ///   that appears twice in one object.
   public init(parsing text: some Sequence<UInt8>, what: String) throws(DFMergeError) {
-    let data = Data(text)
-    do {
-      self = try JSONDecoder().decode(JSONValue.self, from: data)
-    } catch {
-      throw DFMergeError(
-        .invalidJSON, "\(what) is not valid JSON: \(JSONValue.describe(error)).")
-    }
-    // The decoder keeps one of two equal keys and says nothing. Each member brings one colon
-    // outside strings, so a count that differs from the members kept gives a repeated key away.
-    guard JSONValue.colons(data) == memberCount else {
-      throw DFMergeError(
-        .invalidJSON, "\(what) has an object with the same key twice; keep one of them.")
-    }
+    self = try StrictJSON.decode(
+      JSONValue.self, from: Array(text), what: what, remedy: "correct it", code: .invalidJSON)
   }
 
   /// The JSON text: keys sorted, no spaces, doubles in the shortest form that reads back exactly.
@@ -70,41 +59,6 @@ public enum JSONValue: Sendable, Equatable {
   public var arrayValue: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
   public var objectValue: [String: JSONValue]? {
     if case .object(let value) = self { value } else { nil }
-  }
-
-  private var memberCount: Int {
-    switch self {
-    case .array(let items): items.reduce(0) { $0 + $1.memberCount }
-    case .object(let members): members.values.reduce(members.count) { $0 + $1.memberCount }
-    default: 0
-    }
-  }
-
-  private static func colons(_ data: Data) -> Int {
-    var count = 0
-    var inString = false
-    var escaped = false
-    for byte in data {
-      if inString {
-        if escaped {
-          escaped = false
-        } else if byte == UInt8(ascii: "\\") {
-          escaped = true
-        } else if byte == UInt8(ascii: "\"") {
-          inString = false
-        }
-      } else if byte == UInt8(ascii: "\"") {
-        inString = true
-      } else if byte == UInt8(ascii: ":") {
-        count += 1
-      }
-    }
-    return count
-  }
-
-  private static func describe(_ error: any Error) -> String {
-    guard case DecodingError.dataCorrupted(let context) = error else { return "\(error)" }
-    return context.debugDescription
   }
 }
 

@@ -49,9 +49,9 @@ struct CheckpointIndex {
         "\(path) has \(file.byteCount) bytes; an index has at most \(CheckpointIndex.longest).",
         context: ["path": path])
     }
-    let raw = try StrictJSON.decode(
+    let raw = try StrictJSON.decodeObject(
       Raw.self, from: try file.read(count: file.byteCount, at: 0), what: "The index \(path)",
-      path: path, code: .invalidFormat)
+      path: path)
     for (tensor, shard) in raw.weightMap {
       // A checkpoint from a stranger must not make us read files outside its own folder.
       guard !shard.isEmpty, shard != ".", shard != "..", !shard.utf8.contains(0),

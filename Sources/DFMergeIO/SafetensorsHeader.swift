@@ -62,8 +62,8 @@ package struct SafetensorsHeader: Sendable {
   /// Parses and checks `text`, the header, of a file with `dataByteCount` bytes after it.
   /// - Throws: `.invalidFormat` for a broken rule, `.unsupported` for an unknown dtype.
   package init(text: [UInt8], dataByteCount: Int, path: String) throws(DFMergeError) {
-    let raw = try StrictJSON.decode(
-      RawHeader.self, from: text, what: "The header of \(path)", path: path, code: .invalidFormat)
+    let raw = try StrictJSON.decodeObject(
+      RawHeader.self, from: text, what: "The header of \(path)", path: path)
     var entries: [Entry] = []
     entries.reserveCapacity(raw.tensors.count)
     for (name, tensor) in raw.tensors {

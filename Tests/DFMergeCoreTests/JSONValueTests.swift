@@ -39,7 +39,7 @@ import Testing
   @Test(arguments: ["{\"a\":1,\"a\":2}", "[{\"x\":{\"k\":1,\"b\":2,\"k\":3}}]"])
   func testParsing_refusesARepeatedKey(_ text: String) {
     let error = #expect(throws: DFMergeError.self) { try parse(text) }
-    #expect(error?.message.contains("same key twice") == true)
+    #expect(error?.message.contains("twice") == true)
   }
 
   @Test func testText_refusesNonFiniteNumbers() {

@@ -1,30 +1,28 @@
-import DFMergeCore
 import FoundationEssentials
 
-/// JSON of weight files: UTF-8 only, no comma before a closing bracket, no key twice in one object.
+/// Decodes JSON strictly: UTF-8 only, no comma before a closing bracket, no key twice in one object.
 ///
-/// The decoder alone is too kind for files from strangers: it takes UTF-16 and trailing commas,
+/// The decoder alone is too kind for texts from strangers: it takes UTF-16 and trailing commas,
 /// does not look at values that are not asked for, and keeps one of two equal keys without a word,
 /// so that two readers can see two different models in one file. Types decoded here therefore
 /// decode the members that they do not know as well (see `checkUnknownMembers`).
-enum StrictJSON {
+package enum StrictJSON {
   /// Decodes `text`.
-  /// - Parameter what: what the text is, for messages: "The header of /models/a.safetensors".
+  /// - Parameters:
+  ///   - what: what the text is, for messages: "The header of /models/a.safetensors".
+  ///   - remedy: what to do about a text that is not valid, ending the message.
+  ///   - context: of the error.
   /// - Throws: `code` with the place of the problem, or with the key that stands twice.
-  static func decode<Value: Decodable>(
-    _ type: Value.Type, from text: [UInt8], what: String, path: String, code: DFMergeError.Code
+  package static func decode<Value: Decodable>(
+    _ type: Value.Type, from text: [UInt8], what: String, remedy: String,
+    context: [String: String] = [:], code: DFMergeError.Code
   ) throws(DFMergeError) -> Value {
     func failure(_ fact: String) -> DFMergeError {
-      DFMergeError(
-        code, "\(what) is not valid: \(fact); the file is damaged, write or download it again.",
-        context: ["path": path])
+      DFMergeError(code, "\(what) is not valid JSON: \(fact); \(remedy).", context: context)
     }
     // A NUL is never JSON, and is how the decoder tells UTF-16 and UTF-32 from UTF-8.
     guard String(validating: text, as: UTF8.self) != nil, !text.contains(0) else {
       throw failure("it is not UTF-8 text")
-    }
-    guard let first = text.first(where: { !isSpace($0) }), first == UInt8(ascii: "{") else {
-      throw failure("it does not start with '{'")
     }
     let value: Value
     do {
@@ -37,7 +35,7 @@ enum StrictJSON {
   }
 
   /// Decodes, and so checks, the members of an object that are not in `known`.
-  static func checkUnknownMembers(
+  package static func checkUnknownMembers(
     _ members: KeyedDecodingContainer<AnyKey>, known: Set<String>
   ) throws {
     for key in members.allKeys where !known.contains(key.stringValue) {
@@ -46,16 +44,16 @@ enum StrictJSON {
   }
 
   /// A key of any object.
-  struct AnyKey: CodingKey, ExpressibleByStringLiteral {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init(stringLiteral value: String) { stringValue = value }
-    init?(intValue: Int) { nil }
+  package struct AnyKey: CodingKey, ExpressibleByStringLiteral {
+    package let stringValue: String
+    package var intValue: Int? { nil }
+    package init(stringValue: String) { self.stringValue = stringValue }
+    package init(stringLiteral value: String) { stringValue = value }
+    package init?(intValue: Int) { nil }
   }
 
   /// `text` as a JSON string, quotation marks included.
-  static func string(_ text: String) -> String {
+  package static func string(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -107,7 +105,7 @@ enum StrictJSON {
         guard text[position...].first(where: { !isSpace($0) }) == UInt8(ascii: ":") else { break }
         let key = unescaped(text[start..<position], hasEscape: hasEscape)
         guard !open.isEmpty, open[open.count - 1].insert(key).inserted else {
-          return "an object has the key \(quoted(key)) twice"
+          return "an object has the key '\(key)' twice"
         }
       default: break
       }
@@ -143,7 +141,7 @@ enum StrictJSON {
   private static func place(_ path: [any CodingKey]) -> String {
     guard !path.isEmpty else { return "" }
     let keys = path.map { key in
-      key.intValue.map { "[\($0)]" } ?? quoted(key.stringValue)
+      key.intValue.map { "[\($0)]" } ?? "'\(key.stringValue)'"
     }
     return "at \(keys.joined(separator: " ")): "
   }

@@ -142,13 +142,13 @@ import Testing
     try CheckpointWriter.write(saves[0], toFolder: folder.path, shardSize: limit)
     let path = folder.path
     let writing = Task.detached {
-      for round in 1...30 {
+      for round in 1...12 {
         try CheckpointWriter.write(saves[round % 2], toFolder: path, shardSize: limit)
       }
       return true
     }
     var opened = 0
-    for _ in 0..<1500 {
+    for _ in 0..<600 {
       let source: CheckpointFolder
       do {
         source = try CheckpointFolder(path: path)

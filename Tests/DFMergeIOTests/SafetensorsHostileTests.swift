@@ -103,7 +103,7 @@ struct HostileFile: Sendable, CustomTestStringConvertible {
     .init("only spaces", "    ", says: "does not start with '{'"),
     .init("an array", "[]", says: "does not start with '{'"),
     .init("a string", "\"{}\"", says: "does not start with '{'"),
-    .init("NUL before the brace", "\0{}", says: "not UTF-8"),
+    .init("NUL before the brace", "\0{}", says: "does not start"),
     .init("NUL padding", "{}\0\0", says: "not UTF-8"),
     .init(
       "UTF-16", bytes: safetensorsBytes(header: [0x7B, 0, 0x7D, 0]), says: "not UTF-8"),

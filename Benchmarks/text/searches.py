@@ -1,0 +1,93 @@
+"""The rows that search: the paper's preset, the search without Fisher, our default."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dfmerge
+from bench import Bench
+from data import scores
+from finetune import load
+from fishers import estimator
+
+TRIALS = 60
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to search; `samples` is the number of rows per task behind a Fisher."""
+
+    title: str
+    options: dict[str, Any] = field(default_factory=dict)
+    samples: int | None = None
+
+
+SEARCHES: dict[str, Method] = {
+    "paper": Method("DF-Merge, the paper's preset", {"preset": "paper"}, samples=30),
+    "no_fisher": Method("search without Fisher", {"fisher_mode": "none"}),
+    "default": Method("DF-Merge, our default", samples=100),
+}
+
+
+def search(bench: Bench, method: str, seeds: Sequence[int]) -> None:
+    """Run the search once per seed; what was measured before is not run again.
+
+    An interrupted search continues from its journal.
+    """
+    for seed in seeds:
+        key = f"{method}/{seed}"
+        if key not in bench.results:
+            print(f"searching: {SEARCHES[method].title}, seed {seed} ...", flush=True)
+            _run(bench, key, SEARCHES[method], seed)
+
+
+def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
+    """Search on validation, then score the chosen merge on test."""
+
+    def evaluate(trial: dfmerge.Trial) -> dict[str, tuple[float, float]]:
+        return {
+            name: (accuracy, _binomial_variance(accuracy, len(bench.tasks[name].rows["val"])))
+            for name, accuracy in scores(bench.module, bench.tasks, "val").items()
+        }
+
+    name = key.replace("/", "-")
+    journal = bench.cache / "journals" / f"{name}.jsonl"
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    result = dfmerge.Search(
+        bench.module,
+        bench.base_path,
+        bench.model_paths,
+        evaluate,
+        fisher=estimator(bench, method.samples, seed) if method.samples else None,
+        trials=TRIALS,
+        seed=seed,
+        journal=journal,
+        threads=bench.threads,
+        **method.options,
+    ).run()
+    seconds = time.perf_counter() - start
+    # The test figures are those of the saved checkpoint: what a user would get.
+    merged = bench.cache / "merged" / f"{name}.safetensors"
+    merged.parent.mkdir(parents=True, exist_ok=True)
+    result.save(merged)
+    figures = result.to_dict()
+    bench.record(
+        key,
+        load(merged),
+        best=figures["best"],
+        time=figures["time"],
+        seconds=seconds,
+        warnings=figures["warnings"],
+    )
+    # 90 MB each, and the journal makes it again in seconds.
+    merged.unlink()
+
+
+def _binomial_variance(accuracy: float, count: int) -> float:
+    """Variance of an accuracy over `count` texts; Laplace's rule keeps it above 0 at 0 and 1."""
+    p = (accuracy * count + 1) / (count + 2)
+    return p * (1 - p) / count

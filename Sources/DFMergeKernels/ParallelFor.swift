@@ -1,0 +1,120 @@
+import CDFMergeShims
+import DFMergeCore
+import Glibc
+import Synchronization
+
+/// Runs independent work items on several threads that live as long as the call.
+package enum ParallelFor {
+  /// Calls `body(i)` exactly once for each `i` in `0 ..< count`, on at most `threads` threads.
+  ///
+  /// The caller's thread is one of them; the others are made here and joined before the return, with
+  /// every signal blocked but those of their own faults, so that the host's handlers run on the
+  /// host's threads. `threads <= 0` means the CPUs that the process may run on. When the system
+  /// refuses a thread, those there are do the work.
+  ///
+  /// Items are handed out in order by one atomic counter; which thread gets which is left to chance,
+  /// so a result must depend on `i` only.
+  ///
+  /// - Parameter poll: Called on the caller's thread before each of its items, and about every 50 ms
+  ///   while it waits for the others. When it throws, no more items are handed out, those under way
+  ///   are finished, and the error is thrown again. It is often called: make it cheap.
+  package static func run(
+    count: Int, threads: Int, poll: () throws(DFMergeError) -> Void,
+    body: @Sendable (Int) -> Void
+  ) throws(DFMergeError) {
+    guard count > 0 else { return }
+    let wanted = threads > 0 ? threads : Int(dfmk_available_cpus())
+    let workers = min(wanted, count, maximumThreads) - 1
+    guard workers > 0 else {
+      for i in 0..<count {
+        try poll()
+        body(i)
+      }
+      return
+    }
+    let failure = withoutActuallyEscaping(body) { body in
+      runShared(Work(count: count, body: body), workers: workers, poll: poll)
+    }
+    if let failure { throw failure }
+  }
+
+  /// More threads than this never help, and would use up what the host may start.
+  private static let maximumThreads = 1024
+  private static let pollMilliseconds: Int64 = 50
+
+  /// Returns the error of `poll`, so that `withoutActuallyEscaping` need not carry a typed throw.
+  private static func runShared(
+    _ work: Work, workers: Int, poll: () throws(DFMergeError) -> Void
+  ) -> DFMergeError? {
+    var running = start(work, workers)
+    var failure: DFMergeError?
+    do throws(DFMergeError) {
+      repeat { try poll() } while work.doNext()
+    } catch {
+      failure = error
+      work.stop()
+    }
+    while let thread = running.last {
+      if dfmk_join(thread, pollMilliseconds) != ETIMEDOUT {
+        running.removeLast()
+      } else if failure == nil {
+        do throws(DFMergeError) {
+          try poll()
+        } catch {
+          failure = error
+          work.stop()
+        }
+      }
+    }
+    return failure
+  }
+
+  /// Starts up to `workers` threads on `work`, which must outlive them.
+  private static func start(_ work: Work, _ workers: Int) -> [pthread_t] {
+    var started: [pthread_t] = []
+    started.reserveCapacity(workers)
+    // A thread inherits the mask of its maker: blocked before, it never sees a signal.
+    var before = sigset_t()
+    dfmk_block_signals(&before)
+    let pointer = Unmanaged.passUnretained(work).toOpaque()
+    for _ in 0..<workers {
+      var thread = pthread_t()
+      let status = pthread_create(
+        &thread, nil,
+        { pointer in
+          guard let pointer else { return nil }
+          let work = Unmanaged<Work>.fromOpaque(pointer).takeUnretainedValue()
+          while work.doNext() {}
+          return nil
+        }, pointer)
+      guard status == 0 else { break }
+      started.append(thread)
+    }
+    dfmk_restore_signals(&before)
+    return started
+  }
+}
+
+/// What the threads of one call share.
+private final class Work: Sendable {
+  private let next = Atomic<Int>(0)
+  private let count: Int
+  private let body: @Sendable (Int) -> Void
+
+  init(count: Int, body: @escaping @Sendable (Int) -> Void) {
+    self.count = count
+    self.body = body
+  }
+
+  /// Does one item, if any is left.
+  func doNext() -> Bool {
+    // Each thread asks once too often at most, so the counter cannot run over.
+    let i = next.wrappingAdd(1, ordering: .relaxed).oldValue
+    guard i < count else { return false }
+    body(i)
+    return true
+  }
+
+  /// Hands out no more items.
+  func stop() { next.store(count, ordering: .relaxed) }
+}

@@ -1,1 +1,0 @@
-// This suite's files follow.

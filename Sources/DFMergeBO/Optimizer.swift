@@ -34,6 +34,9 @@ public final class Optimizer {
   /// Largest dimension: beyond it a Gaussian process over so few trials says nothing.
   public static let maximumDimension = 1000
 
+  /// Largest trial number that may be recorded: numbers above it leave no room to count on.
+  public static let maximumNumber = 1 << 40
+
   /// - Throws: `.invalidArgument` for a dimension outside 1 ... 1000; `.invalidOption` for options out
   ///   of range (negative `initial`, informed points outside the cube, xi, kappa or samples out of
   ///   range, a seed above 2³² - 1 where numpy's generator is used).
@@ -89,8 +92,8 @@ public final class Optimizer {
   ///
   /// A pending suggestion of that number is settled by it, whatever the point that was evaluated. The
   /// next suggestion's number is one above the highest known.
-  /// - Throws: `.invalidState` where the number is told already; `.invalidArgument` for a negative
-  ///   number, a wrong dimension, a coordinate outside [0, 1] or a negative variance; `.nonFinite` for a
+  /// - Throws: `.invalidState` where the number is told already; `.invalidArgument` for a number out
+  ///   of range, a wrong dimension, a coordinate outside [0, 1] or a negative variance; `.nonFinite` for a
   ///   score or variance that is not finite. Nothing changes then.
   public func record(_ trial: Trial) throws(DFMergeError) {
     try check(trial)
@@ -181,9 +184,10 @@ public final class Optimizer {
   }
 
   private func check(_ trial: Trial) throws(DFMergeError) {
-    guard trial.number >= 0, trial.number < Int.max else {
+    guard (0...Optimizer.maximumNumber).contains(trial.number) else {
       throw DFMergeError(
-        .invalidArgument, "A trial's number is \(trial.number); numbers count from 0.")
+        .invalidArgument,
+        "A trial's number is \(trial.number); it takes 0 to \(Optimizer.maximumNumber).")
     }
     if history.contains(where: { $0.number == trial.number }) {
       throw DFMergeError(

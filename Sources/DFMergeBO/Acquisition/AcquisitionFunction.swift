@@ -160,9 +160,11 @@ final class AcquisitionFunction {
     for i in 0..<n {
       for j in 0..<i { prior.pointer[j * n + i] = prior.pointer[i * n + j] }
     }
+    defer { withExtendedLifetime(prior) {} }
     // c = K0 - vᵀ v with v = L⁻¹ K0: the posterior covariance at the data.
     let v = Scratch(n * n)
     let c = Scratch(n * n)
+    defer { withExtendedLifetime((v, c)) {} }
     for i in 0..<(n * n) {
       v.pointer[i] = prior.pointer[i]
       c.pointer[i] = prior.pointer[i]
@@ -177,6 +179,7 @@ final class AcquisitionFunction {
 
     let normals = Scratch(SpaceFilling.normals(rows: n, columns: count, random: random))
     let draws = Scratch(n * count)
+    defer { withExtendedLifetime((root, normals, draws)) {} }
     var best = [Double](repeating: -.infinity, count: count)
     for i in 0..<n {
       let row = draws.pointer + i * count

@@ -18,14 +18,4 @@ struct Matern52: Equatable {
     let e = exp(-t)
     return ((1 + t + t * t * (1 / 3.0)) * e, -(5 / 3.0) * (1 + t) * e)
   }
-
-  /// k between two points given as arrays [d].
-  func covariance(_ x: ArraySlice<Double>, _ z: ArraySlice<Double>) -> Double {
-    var squared = 0.0
-    for ((a, b), l) in zip(zip(x, z), lengthScales) {
-      let u = (a - b) / l
-      squared += u * u
-    }
-    return amplitude * Matern52.correlation(squared).k
-  }
 }

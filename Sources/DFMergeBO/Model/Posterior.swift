@@ -168,6 +168,7 @@ extension Posterior {
     _ matrix: Scratch, _ n: Int, amplitude: Double
   ) throws(DFMergeError) -> Scratch {
     let result = Scratch(n * n)
+    defer { withExtendedLifetime(result) {} }
     for rung in jitterLadder {
       for i in 0..<(n * n) { result.pointer[i] = matrix.pointer[i] }
       for i in 0..<n { result.pointer[i * n + i] += rung * amplitude }
@@ -186,7 +187,9 @@ extension Posterior {
   static func covarianceMatrix(kernel: Matern52, points: [Double], count n: Int) -> Scratch {
     let d = kernel.lengthScales.count
     let matrix = Scratch(n * n)
+    defer { withExtendedLifetime(matrix) {} }
     let scaled = Scratch(n * d)
+    defer { withExtendedLifetime(scaled) {} }
     for i in 0..<n {
       for k in 0..<d { scaled.pointer[i * d + k] = points[i * d + k] / kernel.lengthScales[k] }
     }

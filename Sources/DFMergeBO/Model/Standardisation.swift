@@ -10,8 +10,9 @@ struct Standardisation: Equatable {
 
   /// How far below the median a score counts, in units of (best - median); lower ones are clipped
   /// here. A merge past the cliff scores at chance level, and how far below the rest that lies says
-  /// nothing about where the good region is.
-  static let clippingReach = 3.0
+  /// nothing about where the good region is. Mean normalised regret over evaluations 11 to 60 on 18
+  /// functions, 8 runs each: 0.090 with a reach of 1, 0.092 with 3, 0.095 without clipping.
+  static let clippingReach = 1.0
 
   /// - Parameter clipped: clip collapsed scores first (winsorising); the paper's preset does not.
   ///

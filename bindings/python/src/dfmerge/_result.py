@@ -34,10 +34,11 @@ class Result:
         self._data = data
         self._search = search
         best = data["best"]
-        self.coefficients: dict[str, float] = best["coefficients"]
+        # JSON objects have no order; the models do.
+        self.coefficients = {name: float(best["coefficients"][name]) for name in data["models"]}
         self.exponent: float = best["exponent"]
         self.value: float = best["value"]
-        self.scores: dict[str, float] = best["scores"]
+        self.scores = {task: float(best["scores"][task]) for task in data["tasks"]}
         self.interval = None if best["interval"] is None else tuple(best["interval"])
         self.trials: list[dict[str, Any]] = data["trials"]
         self.warnings: list[str] = data["warnings"]

@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "python" / "digits"))
 from methods import PAPER_SAMPLES, SAMPLES, Comparison, Row, mean
 from problem import prepare
@@ -113,7 +111,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--modes", action="store_true", help="also compare Fisher modes")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)  # networks this small run slower on more
 
     table: dict[str, Scores] = {}
     for seed in range(arguments.seeds):

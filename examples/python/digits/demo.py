@@ -11,7 +11,6 @@ import shutil
 import time
 from pathlib import Path
 
-import torch
 from methods import PAPER_SAMPLES, SAMPLES, TRIALS, Comparison, Row
 from problem import DOMAINS, prepare
 
@@ -44,7 +43,6 @@ def main() -> None:
     if arguments.fresh:
         say(f"Starting over: removing {out}")
         shutil.rmtree(out, ignore_errors=True)
-    torch.set_num_threads(1)  # networks this small run slower on more
 
     comparison = Comparison(prepare(out / "networks", seed, say), seed)
     say("Scoring the networks alone, the average, task arithmetic and Fisher merging")

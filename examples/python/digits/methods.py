@@ -120,7 +120,7 @@ class Comparison:
         )
         result = search.run()  # leaves the best candidate in the module
         result.save(folder / "merged.safetensors")
-        chosen = ", ".join(f"{c:.2f}" for c in result.coefficients.values())
+        chosen = ", ".join(f"{result.coefficients[name]:.2f}" for name in DOMAINS)
         note = f"coefficients {chosen}"
         if samples:
             note += f"; exponent {result.exponent:.2f}"

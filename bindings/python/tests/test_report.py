@@ -1,0 +1,278 @@
+"""The HTML report and the figure: complete, self-contained, safe for any name."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+import subprocess
+import sys
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from dfmerge._report import plot, render, report
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onload='x",
+    r"$\frac{$",
+    "a & b &amp; c",
+    "line\nbreak\x00",
+    "]]></style></svg>",
+    "\udc80 é 名前",
+]
+
+
+def result(models: list[str], tasks: list[str], trials: int, *, exponent: bool = True) -> Any:
+    """A complete result in format 1; the score has its maximum in the middle of the box."""
+    found = []
+    for number in range(trials):
+        at = [0.5 + 0.5 * math.sin(1.7 * number + i) / (1 + 0.2 * number) for i in range(9)]
+        scores = {task: 0.9 - 0.1 * abs(at[i] - 0.5) for i, task in enumerate(tasks)}
+        found.append(
+            {
+                "number": number,
+                "origin": "initial" if number < 3 else "informed" if number < 4 else "search",
+                "coefficients": dict(zip(models, at, strict=False)),
+                "exponent": at[8] if exponent else None,
+                "value": sum(scores.values()) / len(scores),
+                "variance": None,
+                "scores": scores,
+                "state": "complete",
+                "seconds": {"evaluate": 1.5, "fisher": 0.5, "merge": 0.01, "optimizer": 0.02},
+            }
+        )
+    axes = [*models, "exponent"] if exponent else models
+    best = found[-1]
+    grid = [i / 32 for i in range(33)]
+    return {
+        "format": 1,
+        "library": "0.1.0",
+        "options": {"preset": "default", "trials": trials, "bounds": [0, 1]},
+        "models": models,
+        "tasks": tasks,
+        "trials": found,
+        "best": {
+            "number": best["number"],
+            "by": "posterior_mean",
+            "interval": [0.8, 0.95],
+            **{k: best[k] for k in ("coefficients", "exponent", "value", "scores")},
+        },
+        "slices": [
+            {
+                "name": name,
+                "at": grid,
+                "mean": [0.9 - (x - 0.5) ** 2 for x in grid],
+                "sd": [0.01] * 33,
+            }
+            for name in axes
+        ],
+        "length_scales": {name: 0.3 + i for i, name in enumerate(axes)},
+        "time": {"total": 4000.0, "callbacks": 3990.0, "outside_share": 0.0025},
+        "warnings": ["a journal line was repaired"],
+    }
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page; checks that elements are closed in order."""
+
+    VOID = frozenset({"meta", "br", "path", "use", "rect"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def test_page_is_self_contained_and_complete(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    report(result(["a", "b"], ["t", "u"], 12), path)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    text = path.read_text("utf-8")
+    page = Page(text)
+    assert not re.search(r"https?://|@import|\bsrc\s*=|javascript:", text)
+    assert not {"script", "link", "img", "iframe", "object", "image"} & set(page.tags)
+    for _, name, value in page.attributes:
+        assert not name.startswith("on")
+        if name in ("href", "xlink:href"):
+            assert value.startswith("#")
+    assert page.tags.count("svg") == 5
+    for words in (
+        "Best score",
+        "0.8000 to 0.9500",
+        "Outside your callbacks 0.25 %",
+        "a journal line was repaired",
+        "Total time 1 h 6 min",
+        "preset default",
+        "DFMerge 0.1.0",
+    ):
+        assert words in page.text
+    rows = [tag for tag in page.tags if tag == "tr"]
+    assert len(rows) > 12
+
+
+def test_ids_are_unique_and_every_reference_resolves() -> None:
+    page = Page(render(result(["a", "b"], ["t"], 6)))
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value[1:] for _, name, value in page.attributes if name == "href"}
+    wanted |= {
+        found for _, _, value in page.attributes for found in re.findall(r"url\(#([^)]*)\)", value)
+    }
+    wanted |= {value for _, name, value in page.attributes if name == "aria-labelledby"}
+    assert wanted
+    assert wanted <= set(ids)
+
+
+def test_hostile_names_are_only_text(tmp_path: Path) -> None:
+    case = result(HOSTILE, HOSTILE, 5)
+    case["warnings"] = HOSTILE
+    case["options"] = {name: name for name in HOSTILE}
+    case["best"]["by"] = case["library"] = case["trials"][0]["origin"] = HOSTILE[0]
+    path = tmp_path / "report.html"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report(case, path)
+    page = Page(path.read_text("utf-8"))
+    assert not {"script", "img"} & set(page.tags)
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in page.text
+    assert r"$\frac{$" in page.text
+    assert "a & b &amp; c" in page.text
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        plot(case).canvas.draw()
+
+
+def test_failed_trials_are_shown_and_left_out_of_the_best() -> None:
+    case = result(["a"], ["t"], 8)
+    for number, value in ((0, None), (5, math.nan)):
+        case["trials"][number].update(state="failed", value=value, scores=None, seconds={})
+    page = Page(render(case))
+    assert "2 failed" in page.text
+    assert page.text.count(" failed") >= 3
+    assert len([v for t, n, v in page.attributes if (t, n, v) == ("tr", "class", "failed")]) == 2
+    assert "nan" not in page.text.lower()
+
+
+def test_a_search_without_any_completed_trial() -> None:
+    case = result(["a"], ["t"], 2)
+    for trial in case["trials"]:
+        trial.update(state="failed", value=None, scores=None)
+    case.update(best=None, slices=[], length_scales={})
+    page = Page(render(case))
+    assert "No trial was completed." in page.text
+    assert page.tags.count("svg") == 2
+
+
+@pytest.mark.parametrize("trials", [0, 1])
+def test_few_trials(trials: int) -> None:
+    case = result(["a", "b"], ["t"], max(trials, 1))
+    if trials == 0:
+        case.update(trials=[], best=None, slices=[], length_scales={})
+    Page(render(case))
+    plot(case).canvas.draw()
+
+
+def test_without_slices_exponent_or_task_scores() -> None:
+    case = result(["a", "b"], ["t"], 6)
+    case.update(slices=[], length_scales={}, tasks=[], warnings=[], time={}, options={})
+    for point in [*case["trials"], case["best"]]:
+        point.update(scores=None, exponent=None)
+    page = Page(render(case))
+    assert page.tags.count("svg") == 2
+    assert "exponent" not in page.text
+    assert "Options" not in page.text
+
+
+def test_a_fixed_exponent_is_no_dimension_of_the_charts() -> None:
+    case = result(["a"], ["t"], 4, exponent=False)
+    for point in [*case["trials"], case["best"]]:
+        point["exponent"] = 1.0
+    page = Page(render(case))
+    assert "Fisher exponent 1.0000" in page.text
+    assert page.text.count("exponent") == 1
+
+
+def test_figure_has_a_panel_for_each_chart_and_the_result_is_untouched() -> None:
+    case = result(["a", "b"], ["t"], 6)
+    before = copy.deepcopy(case)
+    figure = plot(case)
+    figure.canvas.draw()
+    titles = [part.get_suptitle() for part in figure.subfigs]
+    assert titles == [
+        "Progress",
+        "Coefficients by trial",
+        "Scores by task",
+        "What the search has learnt",
+        "Importance",
+    ]
+    render(case)
+    assert case == before
+
+
+def test_equal_results_give_equal_pages() -> None:
+    assert render(result(["a"], ["t"], 5)) == render(result(["a"], ["t"], 5))
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="format 2; this version reads format 1"):
+        report({"format": 2}, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_to_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OSError, match=r"report\.html"):
+        report(result(["a"], ["t"], 2), tmp_path / "report.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for draw in (plot, render):
+        with pytest.raises(ImportError, match=r"pip install 'dfmerge\[plots\]'"):
+            draw(result(["a"], ["t"], 2))
+
+
+def test_module_is_importable_without_matplotlib_and_leaves_pyplot_alone() -> None:
+    code = (
+        "import sys, dfmerge._report as r; assert 'matplotlib' not in sys.modules;"
+        "r.plot({'format': 1, 'models': ['a'], 'tasks': [], 'trials': []});"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

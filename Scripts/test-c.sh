@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds the C example against the built library with strict flags, and runs it: once fresh, once from
+# its finished journal.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for compiler in "gcc -std=c99" "g++ -std=c++17 -x c++"; do
+  $compiler -Wall -Wextra -pedantic -Werror -Iinclude examples/c/search.c -x none \
+    -Lbuild/lib -ldfmerge -lm -o "$work/search"
+  for _ in fresh again; do
+    LD_LIBRARY_PATH=build/lib "$work/search" "$work/search.jsonl" "$work/merged.safetensors" |
+      tail -n 1
+  done
+  rm "$work/search.jsonl"
+done

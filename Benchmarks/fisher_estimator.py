@@ -91,7 +91,7 @@ def papers_way(module: nn.Module, rows: list[Tensor]) -> dict[str, Tensor]:
         p = torch.softmax(log_probs(module, [row])[0].detach(), 0)
         for y in range(CLASSES):
             module.zero_grad()
-            torch.log_softmax(log_probs(module, [row])[0], 0)[y].backward()
+            torch.log_softmax(log_probs(module, [row])[0], 0)[y].backward()  # type: ignore[no-untyped-call]
             for name, parameter in module.named_parameters():
                 assert parameter.grad is not None
                 total[name] += p[y] * torch.square(parameter.grad)

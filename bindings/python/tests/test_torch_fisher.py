@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional  # noqa: E402
 from torch_models import CASES, build, call, measure, tokens  # noqa: E402
 
 from dfmerge.torch import Fisher, choice_log_likelihood  # noqa: E402
+from dfmerge.torch._rules import RULES  # noqa: E402
 from dfmerge.torch._seeds import class_factor  # noqa: E402
 
 
@@ -265,6 +267,28 @@ def test_only_what_has_no_rule_takes_torch_func() -> None:
     assert fisher.routes["form"] == "func"
     with pytest.raises(RuntimeError, match=r"'form' is used by"):
         measure(Fisher(module, {"m": x}, call, vectorize="graph"), module)
+
+
+@pytest.mark.parametrize("lost", ["a node's saved tensor", "a node's shape"])
+def test_another_torch_whose_graph_reads_differently(
+    lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph's nodes are private to torch: what cannot be read takes the next route."""
+
+    def missing(*_: Any) -> Any:
+        raise AttributeError("'AddmmBackward0' object has no attribute '_saved_mat1'")
+
+    if lost == "a node's shape":
+        monkeypatch.setattr("dfmerge.torch._graph._metadata", missing)
+    else:
+        changed = dataclasses.replace(RULES["AddmmBackward0"], rows=missing)
+        monkeypatch.setitem(RULES, "AddmmBackward0", changed)
+    module, x = build("cnn", 3, 6, torch.float64)
+    fisher = Fisher(module, {"m": x}, call, batch_size=4)
+    expected = models.loop_fisher(module, call, [x[i : i + 1] for i in range(6)])
+    assert models.largest_difference(measure(fisher, module), expected) <= 1e-9
+    assert fisher.routes["9.weight"] == "func"
+    assert fisher.route == ("func" if lost == "a node's shape" else "graph+func")
 
 
 def test_lists_of_rows_without_a_rule_take_the_loop_and_warn() -> None:

@@ -98,10 +98,14 @@ class Routes:
         if _is_nan(scores, mine, into):
             return rest
         with torch.autocast("cpu", enabled=False):
-            graph = RecordedGraph(scores, self._layouts)
-            self._half_precision |= graph.half_precision
             seeds = self.sampling.seeds(model, rows, scores)
-            uncovered = graph.add_squares(mine, seeds, into, weight)
+            try:
+                graph = RecordedGraph(scores, self._layouts)
+            except AttributeError as error:
+                uncovered = dict.fromkeys(mine, f"below an unknown node of autograd ({error})")
+            else:
+                self._half_precision |= graph.half_precision
+                uncovered = graph.add_squares(mine, seeds, into, weight)
         for name, reason in uncovered.items():
             if self.wanted == "graph":
                 raise RuntimeError(f"parameter '{name}' is {reason}; use vectorize='auto'")

@@ -92,6 +92,10 @@ class Fisher:
     random state are as before when a call returns or raises; autocast is left as the caller set
     it (the squares are formed outside it, in float32 or wider).
 
+    Cost of route "graph": per batch one forward pass and, per seed, one backward pass without
+    weight gradients plus their per-row products; memory as for training on one batch. The same
+    weights, rows and thread count give the same numbers, in whatever order calls are made.
+
     NaN scores make every entry NaN, which the search reports as a failed measurement.
 
     Examples

@@ -22,10 +22,10 @@ extension Kernels {
 
   /// `sum_i x_i^2`, formed in double.
   ///
-  /// The order of the additions depends on `count` only: 1024 elements at a time, in eight interleaved
-  /// sums that are added two by two, then those blocks two by two. So the error grows with the
-  /// logarithm of `count`, and a caller that cuts a tensor into tiles gets the same bits again if it
-  /// cuts at the same places. No elements give 0.
+  /// The order of the additions depends on `count` only: 1024 elements at a time, in eight
+  /// interleaved sums that are added two by two, then those blocks two by two. So the error grows
+  /// with the logarithm of `count`, and a caller that cuts a tensor into tiles gets the same bits
+  /// again if it cuts at the same places. No elements give 0.
   @inline(never)
   package static func sumOfSquares(_ x: Elements, count: Int) -> Double {
     guard count > 0 else { return 0 }
@@ -79,8 +79,8 @@ extension Kernels {
   }
 }
 
-/// Calls `body` with eight elements at a time, as doubles, and the number of the first of them; after
-/// the last element, with zeros. Ends early when `body` answers false.
+/// Calls `body` with eight elements at a time, as doubles, and the number of the first of them;
+/// after the last element, with zeros. Ends early when `body` answers false.
 @inline(__always)
 func forEachVector(_ x: Elements, _ count: Int, _ body: (Doubles, Int) -> Bool) {
   guard count > 0 else { return }

@@ -2,8 +2,8 @@ import CDFMergeShims
 import DFMergeCore
 
 extension Kernels {
-  /// DF-Merge's sum: `out = b + M * (sum_m W_m (c_m (x_m - b))) / (sum_m W_m)` over `M` models, with
-  /// `W_m = (F_m + epsilon)^exponent`.
+  /// DF-Merge's sum: `out = b + M * (sum_m W_m (c_m (x_m - b))) / (sum_m W_m)` over `M` models,
+  /// with `W_m = (F_m + epsilon)^exponent`.
   ///
   /// - `exponent == 0` is `taskVectorSum`, to the bit; so is a single model, whose weight cancels
   ///   (with coefficient 1 the model itself, bit for bit where the types agree). The Fisher values
@@ -129,22 +129,17 @@ private func interpolate<F: Lane>(
 private func raise(
   _ values: UnsafeMutableRawPointer, epsilon: Double, power: VectorPower, _ n: Int
 ) {
-  switch power.exponent {
-  case 1: replace(values, n) { $0 + epsilon }
-  case 0.5: replace(values, n) { dfmk_sqrt_f64x8($0 + epsilon) }
-  default: replace(values, n) { power($0 + epsilon) }
-  }
-}
-
-@inline(__always)
-private func replace(
-  _ values: UnsafeMutableRawPointer, _ n: Int, with function: (Doubles) -> Doubles
-) {
-  var i = 0
-  while i < n {
-    let value = values.load(fromByteOffset: i &* 8, as: Doubles.self)
-    values.storeBytes(of: function(value), toByteOffset: i &* 8, as: Doubles.self)
-    i &+= 8
+  for offset in stride(from: 0, to: n &* 8, by: 64) {
+    let sum = values.load(fromByteOffset: offset, as: Doubles.self) + epsilon
+    let weight: Doubles
+    if power.exponent == 1 {
+      weight = sum
+    } else if power.exponent == 0.5 {
+      weight = dfmk_sqrt_f64x8(sum)
+    } else {
+      weight = power(sum)
+    }
+    values.storeBytes(of: weight, toByteOffset: offset, as: Doubles.self)
   }
 }
 
@@ -166,7 +161,7 @@ private func mergeTaskVectors<X: Lane, W: Lane>(
       top += (X.load(x[m] + i &* X.width) - b) * c[m] * weight
       bottom += weight
     }
-    if any(bottom .== 0) {
+    if dfmk_any_zero(bottom) {
       // Lanes without any weight: plain sums, which are those with every weight 1.
       var plain = Doubles()
       for m in 0..<c.count { plain += (X.load(x[m] + i &* X.width) - b) * c[m] }

@@ -1,3 +1,4 @@
+import CDFMergeShims
 import DFMergeCore
 
 extension Kernels {
@@ -81,8 +82,8 @@ private func average<X: Lane>(
       top += X.load(x[m] + i &* X.width) * weight
       bottom += weight
     }
-    let isZero = bottom .== 0
-    if any(isZero) {
+    if dfmk_any_zero(bottom) {
+      let isZero = bottom .== 0
       var plain = Doubles()
       for m in 0..<modelCount { plain += X.load(x[m] + i &* X.width) }
       top = top.replacing(with: plain, where: isZero)

@@ -7,17 +7,17 @@ import Synchronization
 package enum ParallelFor {
   /// Calls `body(i)` exactly once for each `i` in `0 ..< count`, on at most `threads` threads.
   ///
-  /// The caller's thread is one of them; the others are made here and joined before the return, with
-  /// every signal blocked but those of their own faults, so that the host's handlers run on the
-  /// host's threads. `threads <= 0` means the CPUs that the process may run on. When the system
-  /// refuses a thread, those there are do the work.
+  /// The caller's thread is one of them; the others are made here and joined before the return,
+  /// with every signal blocked but those of their own faults, so that the host's handlers run on
+  /// the host's threads. `threads <= 0` means the CPUs that the process may run on. When the
+  /// system refuses a thread, those there are do the work.
   ///
-  /// Items are handed out in order by one atomic counter; which thread gets which is left to chance,
-  /// so a result must depend on `i` only.
+  /// Items are handed out in order by one atomic counter; which thread gets which is left to
+  /// chance, so a result must depend on `i` only.
   ///
-  /// - Parameter poll: Called on the caller's thread before each of its items, and about every 50 ms
-  ///   while it waits for the others. When it throws, no more items are handed out, those under way
-  ///   are finished, and the error is thrown again. It is often called: make it cheap.
+  /// - Parameter poll: Called on the caller's thread before each of its items, and about every 50
+  ///   ms while it waits for the others. When it throws, no more items are handed out, those under
+  ///   way are finished, and the error is thrown again. It is often called: make it cheap.
   package static func run(
     count: Int, threads: Int, poll: () throws(DFMergeError) -> Void,
     body: @Sendable (Int) -> Void

@@ -1,15 +1,18 @@
+import CDFMergeShims
 import Glibc
 
 /// Powers of non-negative numbers: `x^p = 2^(p log2 x)`, eight at a time.
 ///
 /// The C library's `pow` is not used: it is slower by far and its last bit depends on the CPU.
 ///
-/// Error, for finite results that are normal numbers: at most `2.2e-9 + 1.3e-10 |p|`, relative, plus
-/// the rounding of `y = p log2 x`, which is `|y| 2^-53`. Most of it comes from the two polynomials:
-/// 1.9e-9 from `2^f` and 1.8e-10 from `log2 m`, which are the minimax polynomials of their degrees.
+/// Error, for finite results that are normal numbers: at most `2.2e-9 + 1.3e-10 |p|`, relative,
+/// plus the rounding of `y = p log2 x`, which is `|y| 2^-53`. Most of it comes from the two
+/// polynomials: 1.9e-9 from `2^f` and 1.8e-10 from `log2 m`, which are the minimax polynomials of
+/// their degrees.
 ///
-/// Special cases as in IEEE 754's `pow` for a finite `p > 0`: 0 for 0, infinity for infinity, NaN for
-/// NaN and for negative numbers (-0 counts as 0); for `p < 0`, infinity for 0 and 0 for infinity.
+/// Special cases as in IEEE 754's `pow` for a finite `p > 0`: 0 for 0, infinity for infinity, NaN
+/// for NaN and for negative numbers (-0 counts as 0); for `p < 0`, infinity for 0 and 0 for
+/// infinity.
 package struct VectorPower {
   /// `p`.
   package let exponent: Double
@@ -30,7 +33,7 @@ package struct VectorPower {
   package func callAsFunction(_ x: SIMD8<Double>) -> SIMD8<Double> {
     let (logarithm, whole) = splitLogarithm(x)
     let result = powerOfTwo((logarithm + whole) * exponent)
-    if all((x .>= lowest) .& (x .<= highest)) { return result }
+    if dfmk_all_in(x, lowest, highest) { return result }
     return unusualPower(x, exponent)
   }
 }

@@ -24,8 +24,8 @@ struct ConvertTests {
     #expect((0..<65536).allSatisfy { same(back[$0], source[$0]) })
   }
 
-  /// Doubles at, just below and just above every point where rounding turns, which is where rounding
-  /// by way of float goes wrong.
+  /// Doubles at, just below and just above every point where rounding turns, which is where
+  /// rounding by way of float goes wrong.
   @Test(arguments: [DType.f16, .bf16])
   func doublesAreRoundedOnce(dtype: DType) {
     var values: [Double] = []

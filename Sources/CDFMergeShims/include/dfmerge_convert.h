@@ -44,8 +44,16 @@ DFMK_INLINE void dfmk_store_f32x8(void *p, dfmk_f64x8 v) {
 DFMK_INLINE void dfmk_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
 /** Eight square roots, rounded correctly; NaN for negative numbers. Not a conversion, but Swift's
- * own makes eight calls of it. */
+ * own makes eight calls of it; the tests below are here for the same reason. */
 DFMK_INLINE dfmk_f64x8 dfmk_sqrt_f64x8(dfmk_f64x8 v) { return __builtin_elementwise_sqrt(v); }
+
+/** Whether all of `v` lie in `[low, high]`; NaN does not. */
+DFMK_INLINE _Bool dfmk_all_in(dfmk_f64x8 v, double low, double high) {
+    return __builtin_reduce_and((v >= low) & (v <= high)) != 0;
+}
+
+/** Whether some of `v` is 0. */
+DFMK_INLINE _Bool dfmk_any_zero(dfmk_f64x8 v) { return __builtin_reduce_or(v == 0) != 0; }
 
 /** bf16 as float (exact). */
 DFMK_INLINE dfmk_f32x8 dfmk_widen_bf16(dfmk_u16x8 h) {

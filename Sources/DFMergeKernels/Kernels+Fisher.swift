@@ -16,7 +16,7 @@ extension Kernels {
   /// - Fisher values are finite and not negative, `epsilon >= 0`: callers check them. A NaN weight
   ///   gives NaN, and so does an infinite one.
   ///
-  /// Source: DF-Merge, arXiv 2504.18992, eq. 7; the exponent is this library's extension.
+  /// Source: DF-Merge, arXiv 2504.18992, as its code computes it; the exponent is an extension.
   @inline(never)
   package static func dynamicFisherSum(
     into out: MutableElements, base: Elements, models: [Elements], fishers: [FisherElements],

@@ -10,7 +10,7 @@ extension Kernels {
   ///
   /// - Precondition: at least one model.
   ///
-  /// Source: Matena and Raffel 2022, arXiv 2111.09832, eq. 3, with the floor of its code.
+  /// Source: Fisher merging, Matena and Raffel 2022, arXiv 2111.09832, as its code computes it.
   @inline(never)
   package static func fisherWeightedMean(
     into out: MutableElements, models: [Elements], fishers: [FisherElements], weights: [Double],

@@ -11,10 +11,12 @@ import shutil
 import time
 from pathlib import Path
 
+import dfmerge
 from methods import PAPER_SAMPLES, SAMPLES, TRIALS, Comparison, Row
 from problem import DOMAINS, prepare
 
 START = time.monotonic()
+MADE = ["networks", "paper", "journal.jsonl", "merged.safetensors", "report.html"]
 
 
 def say(text: str) -> None:
@@ -41,8 +43,10 @@ def main() -> None:
     seed = arguments.seed
     out: Path = arguments.out / f"seed-{seed}" if seed else arguments.out
     if arguments.fresh:
-        say(f"Starting over: removing {out}")
-        shutil.rmtree(out, ignore_errors=True)
+        say(f"Starting over: removing what an earlier run left in {out}")
+        for name in MADE:
+            path = out / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     comparison = Comparison(prepare(out / "networks", seed, say), seed)
     say("Scoring the networks alone, the average, task arithmetic and Fisher merging")
@@ -56,7 +60,10 @@ def main() -> None:
         verb = "Continuing" if journal.exists() else "Searching"
         say(f"{verb}: {name}, {TRIALS} evaluations on validation pictures, journal {journal}")
         begun = time.monotonic()
-        row, result = comparison.search(name, folder, samples, preset=preset)
+        try:
+            row, result = comparison.search(name, folder, samples, preset=preset)
+        except dfmerge.Error as error:  # such as a journal of an older version's defaults
+            raise SystemExit(f"{error}\nTo start over: run this again with --fresh.") from error
         result.report(folder / "report.html")
         say(f"  best on validation {100 * result.value:.1f} % ({time.monotonic() - begun:.1f} s)")
         rows.append(row)

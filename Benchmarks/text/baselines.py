@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import dfmerge
 import torch
 from bench import Bench
 from fishers import measure
 from model import Weights
 from results import mean
 from ties import ties_vector
+
+import dfmerge
 
 LAMBDAS = tuple(round(0.1 * i, 1) for i in range(1, 11))
 TIES_LAMBDAS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dfmerge.torch
 import numpy as np
 import torch
 from bench import Bench
 from data import Batch, Row, Task, collate
 from model import SentenceEncoder, Weights
 from torch import Tensor
+
+import dfmerge.torch
 
 
 def estimator(bench: Bench, samples: int, seed: int) -> dfmerge.torch.Fisher:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import dfmerge
 from bench import Bench
 from data import scores
 from finetune import load
 from fishers import estimator
+
+import dfmerge
 
 TRIALS = 60
 

@@ -65,7 +65,7 @@ def ffi(interface: Interface, declared: CDeclarations) -> str:
             lines.append(f'    "{function.name}": ({result}, ()),')
             continue
         lines += [f'    "{function.name}": (', f"        {result},", "        ("]
-        for parameter, c_type in zip(function.parameters, parameters):
+        for parameter, c_type in zip(function.parameters, parameters, strict=True):
             lines.append(f"            {_type(c_type, declared)},  # {parameter.name}")
         lines += ["        ),", "    ),"]
     lines += ["}", _BIND]

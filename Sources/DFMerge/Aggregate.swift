@@ -7,9 +7,10 @@ import Glibc
 ///   mean       sum(s_t) / T                     variance sum(v_t) / T^2
 ///   weighted   sum(w_t s_t) / sum(w_t)          variance sum(w_t^2 v_t) / sum(w_t)^2
 ///   minimum    min(s_t)                         variance v of that task
-///   geometric  (product of s_t)^(1/T)           variance by the delta method, g^2 sum(v_t / s_t^2) / T^2
-/// Edge cases: a score that is not finite makes the whole evaluation failed; the geometric mean is 0
-/// when a score is 0 (its variance is then unknown) and failed when one is negative; one unknown
+///   geometric  (product of s_t)^(1/T)           variance by the delta method, g^2 sum(v_t /
+///   s_t^2) / T^2
+/// Edge cases: a score that is not finite makes the whole evaluation failed; the geometric mean is
+/// 0 when a score is 0 (its variance is then unknown) and failed when one is negative; one unknown
 /// variance makes the variance unknown.
 public struct Aggregate: Sendable {
   /// The kinds of aggregation, by the names that options use.
@@ -28,7 +29,8 @@ public struct Aggregate: Sendable {
       guard weights.isEmpty else {
         throw DFMergeError(
           .invalidOption,
-          "task_weights are given but aggregate is '\(kind.rawValue)'; set aggregate to 'weighted'.",
+          "task_weights are given but aggregate is '\(kind.rawValue)'; set aggregate to "
+            + "'weighted'.",
           context: ["option": "task_weights"])
       }
       self.weights = tasks.map { _ in 1 }
@@ -40,7 +42,8 @@ public struct Aggregate: Sendable {
     else {
       throw DFMergeError(
         .invalidOption,
-        "aggregate 'weighted' needs task_weights for exactly the tasks \(tasks.joined(separator: ", "))"
+        "aggregate 'weighted' needs task_weights for exactly the tasks "
+          + "\(tasks.joined(separator: ", "))"
           + ", not all 0.", context: ["option": "task_weights"])
     }
   }

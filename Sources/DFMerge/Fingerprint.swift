@@ -2,9 +2,9 @@ import DFMergeCore
 
 /// A checksum that tells one set of weights from another without reading all of it.
 ///
-/// Definition: CRC-32 over every tensor's name, dtype and shape and 64 evenly spread 8-byte samples of
-/// its bytes, in the target's order. It notices another checkpoint or another order of models; it is not
-/// proof against a change made on purpose. Cost: 512 bytes read per tensor.
+/// Definition: CRC-32 over every tensor's name, dtype and shape and 64 evenly spread 8-byte
+/// samples of its bytes, in the target's order. It notices another checkpoint or another order of
+/// models; it is not proof against a change made on purpose. Cost: 512 bytes read per tensor.
 enum Fingerprint {
   static func of(names: [String], sources: [any WeightSource]) -> String {
     var sum = CRC32()

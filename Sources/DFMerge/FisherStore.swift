@@ -3,8 +3,8 @@ import DFMergeEngine
 import DFMergeKernels
 import DFMergeMethods
 
-/// The Fisher values of a search: measured through the host when they are needed, and kept for as long
-/// as they hold.
+/// The Fisher values of a search: measured through the host when they are needed, and kept for as
+/// long as they hold.
 ///
 /// Memory, for M models of N merged elements: dynamic and static 4 M N bytes; interpolated up to
 /// 4 M N K bytes for K nodes, as nodes are measured on first use; none 0.

@@ -1,14 +1,15 @@
 import DFMergeCore
 import Glibc
 
-/// The memory of a search on disk: one checked JSON line per event, safe against a kill at any byte.
+/// The memory of a search on disk: one checked JSON line per event, safe against a kill at any
+/// byte.
 ///
 /// Format of a line:  {"crc":"xxxxxxxx","event":{...}}\n   with the CRC-32 of the event's bytes.
-/// Each event is written with one `write` and, where `durably`, followed by `fsync`. A file whose last
-/// line is torn is cut back to its last whole line when it is opened; damage anywhere before that is an
-/// error. The file is locked (`flock`) for as long as the journal is open.
-/// Events that say when and how fast ("session", "timing") are kept apart from those that say what
-/// happened, so that two runs of one search have equal lines but for those.
+/// Each event is written with one `write` and, where `durably`, followed by `fsync`. A file whose
+/// last line is torn is cut back to its last whole line when it is opened; damage anywhere before
+/// that is an error. The file is locked (`flock`) for as long as the journal is open. Events that
+/// say when and how fast ("session", "timing") are kept apart from those that say what happened,
+/// so that two runs of one search have equal lines but for those.
 final class Journal {
   /// Events found when the journal was opened, in order.
   private(set) var events: [JSONValue] = []
@@ -18,8 +19,8 @@ final class Journal {
   private let descriptor: Int32
 
   /// Opens `path` for reading and appending, creating it where it does not exist.
-  /// - Throws: `.ioFailure`, `.fileLocked` when another process has it open, `.journalDamaged` when a
-  ///   line before the last is not whole.
+  /// - Throws: `.ioFailure`, `.fileLocked` when another process has it open, `.journalDamaged`
+  ///   when a line before the last is not whole.
   init(path: String) throws(DFMergeError) {
     self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0o644)
@@ -82,7 +83,8 @@ final class Journal {
       guard newline == nil || end + 1 == bytes.count else {
         throw DFMergeError(
           .journalDamaged,
-          "Line \(number) of the journal '\(path)' is damaged (its checksum does not match) and is not "
+          "Line \(number) of the journal '\(path)' is damaged (its checksum does not match) and "
+            + "is not "
             + "the last line; restore the file or start with a new journal.",
           context: ["path": path, "line": "\(number)"])
       }

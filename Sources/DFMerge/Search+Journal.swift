@@ -19,7 +19,8 @@ extension Search {
     }
     if journal.repairedBytes > 0 {
       warnings.append(
-        "The last line of the journal '\(path)' was torn (\(journal.repairedBytes) bytes) and was cut "
+        "The last line of the journal '\(path)' was torn (\(journal.repairedBytes) bytes) and "
+          + "was cut "
           + "off; the trial it belonged to is run again.")
     }
     try journal.append(
@@ -54,7 +55,8 @@ extension Search {
       let newText = (try? new?.text()) ?? "nothing"
       return DFMergeError(
         .journalMismatch,
-        "The journal '\(path)' belongs to another search: its \(what) is \(oldText), this search's is "
+        "The journal '\(path)' belongs to another search: its \(what) is \(oldText), this "
+          + "search's is "
           + "\(newText). Use the same settings to continue it, or choose another path.",
         context: ["path": path])
     }
@@ -67,7 +69,8 @@ extension Search {
     }
     let old = found["options"]?.objectValue ?? [:]
     let new = own["options"]?.objectValue ?? [:]
-    for key in Set(old.keys).union(new.keys).sorted() where key != "trials" && old[key] != new[key] {
+    let keys = Set(old.keys).union(new.keys).subtracting(["trials"])
+    for key in keys.sorted() where old[key] != new[key] {
       throw mismatch("option '\(key)'", old[key], new[key])
     }
   }
@@ -88,7 +91,8 @@ extension Search {
         else {
           throw DFMergeError(
             .journalDamaged,
-            "The result of trial \(trials.count) in the journal '\(journal.path)' does not follow its "
+            "The result of trial \(trials.count) in the journal '\(journal.path)' does not "
+              + "follow its "
               + "start; restore the file or start with a new journal.",
             context: ["path": journal.path])
         }

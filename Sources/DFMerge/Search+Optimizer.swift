@@ -62,11 +62,13 @@ extension Search {
     SearchResult(self, best: try bestTrial())
   }
 
-  /// Posterior mean and deviation of the score along each dimension through the best point; empty with
-  /// fewer complete trials than a model of the scores needs.
+  /// Posterior mean and deviation of the score along each dimension through the best point; empty
+  /// with fewer complete trials than a model of the scores needs.
   func slices(names: [String], best: Best) -> [JSONValue] {
     let points = 33
-    guard let slices = try? optimizer.slices(at: best.record.point, count: points) else { return [] }
+    guard let slices = try? optimizer.slices(at: best.record.point, count: points) else {
+      return []
+    }
     return zip(names, slices).enumerated().map { index, pair in
       let (name, slice) = pair
       let range = index < space.bounds.count ? space.bounds[index] : 0...1
@@ -82,7 +84,8 @@ extension Search {
     }
   }
 
-  /// How far one must move along each dimension for the score to change, as a share of its interval.
+  /// How far one must move along each dimension for the score to change, as a share of its
+  /// interval.
   func lengthScales(names: [String]) -> JSONValue {
     guard let scales = try? optimizer.lengthScales() else { return .object([:]) }
     return .object(

@@ -5,14 +5,17 @@ extension Search {
   /// Runs the search to its number of trials and leaves the best candidate in the target.
   ///
   /// - Parameters:
-  ///   - journal: where every step is recorded before the next one begins; a journal of the same search
-  ///     is continued where it stopped, with the same trials as an uninterrupted run. Nil records nothing.
+  ///   - journal: where every step is recorded before the next one begins; a journal of the same
+  ///     search is continued where it stopped, with the same trials as an uninterrupted run. Nil
+  ///     records nothing.
   ///   - host: evaluates, measures, hears of progress; called on this thread.
-  /// - Throws: `.journalMismatch` when the journal belongs to another search (another option, model or
-  ///   checkpoint), `.journalDamaged`, `.fileLocked`, `.ioFailure`; `.allTrialsFailed`; `.cancelled`;
-  ///   what the host throws. Trials that were finished stay in `trials` and in the journal.
+  /// - Throws: `.journalMismatch` when the journal belongs to another search (another option,
+  ///   model or checkpoint), `.journalDamaged`, `.fileLocked`, `.ioFailure`; `.allTrialsFailed`;
+  ///   `.cancelled`; what the host throws. Trials that were finished stay in `trials` and in the
+  ///   journal.
   /// - Returns: the best trial and all others.
-  public func run(journal path: String?, host: any SearchHost) throws(DFMergeError) -> SearchResult {
+  public func run(journal path: String?, host: any SearchHost) throws(DFMergeError) -> SearchResult
+  {
     let start = SearchClock.now()
     clock = SearchClock()
     defer { journal = nil }
@@ -67,14 +70,14 @@ extension Search {
     trials.append(record)
   }
 
-  /// Merges and scores. What goes wrong with the numbers is a failed trial; what goes wrong with the
-  /// host ends the run.
+  /// Merges and scores. What goes wrong with the numbers is a failed trial; what goes wrong with
+  /// the host ends the run.
   private func evaluate(
     _ candidate: Candidate, _ host: any SearchHost
   ) throws(DFMergeError) -> TrialRecord.Outcome {
     do throws(DFMergeError) {
       try apply(candidate, host: host)
-    } catch where error.code == .nonFinite {
+    } catch  where error.code == .nonFinite {
       return .failed(error.message)
     }
     let request = TrialRequest(

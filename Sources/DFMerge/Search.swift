@@ -5,18 +5,18 @@ import DFMergeKernels
 import DFMergeMethods
 import Glibc
 
-/// A DF-Merge search: finds one coefficient per model by Bayesian optimisation, merging every candidate
-/// straight into the host's own parameter memory.
+/// A DF-Merge search: finds one coefficient per model by Bayesian optimisation, merging every
+/// candidate straight into the host's own parameter memory.
 ///
 /// Definition: for a candidate (c, p), W_m = (F_m + epsilon)^p and
 ///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m);
 /// the host scores theta on validation data, and the optimiser proposes the next candidate.
 /// Use: make a search, then `run` it with a host. One thread at a time.
 /// Memory: the Fisher values (see ``SearchOptions/FisherMode``); inputs and target are the host's.
-/// Determinism: options, weights and the host's answers decide every trial and every byte; the number of
-/// threads does not.
-/// Source: Lee et al. 2025 (arXiv 2504.18992). `preset: "paper"` is the paper; the default's deviations
-/// are searched exponents, the Fisher mode, the optimiser and the final choice (docs/search.md).
+/// Determinism: options, weights and the host's answers decide every trial and every byte; the
+/// number of threads does not. Source: Lee et al. 2025 (arXiv 2504.18992). `preset: "paper"` is
+/// the paper; the default's deviations are searched exponents, the Fisher mode, the optimiser and
+/// the final choice (docs/search.md).
 public final class Search {
   public let options: SearchOptions
   /// Names of the models, in order.
@@ -77,9 +77,11 @@ public final class Search {
 
   // MARK: Merging
 
-  /// Writes a candidate into the target, measuring Fisher values through `host` where they are needed.
+  /// Writes a candidate into the target, measuring Fisher values through `host` where they are
+  /// needed.
   /// - Throws: `.invalidArgument` for another number of coefficients or one that is not finite,
-  ///   `.nonFinite` when the result or a Fisher value is not finite, `.cancelled`, what the host throws.
+  ///   `.nonFinite` when the result or a Fisher value is not finite, `.cancelled`, what the host
+  ///   throws.
   public func apply(_ candidate: Candidate, host: any SearchHost) throws(DFMergeError) {
     guard candidate.coefficients.count == models.count,
       candidate.coefficients.allSatisfy(\.isFinite),

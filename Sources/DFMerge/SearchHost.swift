@@ -8,8 +8,8 @@ public protocol SearchHost: AnyObject {
   /// - Throws: anything to end the run; the search keeps what it has and can be resumed.
   func evaluate(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation
 
-  /// Measures the diagonal Fisher of one model at the weights that stand in the target's memory now,
-  /// base + coefficient * (model - base), and adds it to `request`.
+  /// Measures the diagonal Fisher of one model at the weights that stand in the target's memory
+  /// now, base + coefficient * (model - base), and adds it to `request`.
   func measureFisher(_ request: FisherRequest) throws(DFMergeError)
 
   /// Hears of progress; false ends the run with `.cancelled`.
@@ -28,8 +28,8 @@ public struct TrialRequest: Sendable {
 
 /// What an evaluation found.
 public enum Evaluation: Sendable {
-  /// One score per task, larger is better; `variances` is empty or has one per task, NaN where it is
-  /// unknown. A score that is not finite makes the trial failed.
+  /// One score per task, larger is better; `variances` is empty or has one per task, NaN where it
+  /// is unknown. A score that is not finite makes the trial failed.
   case scores([Double], variances: [Double])
   /// The candidate could not be scored; recorded, and the search goes on.
   case failed

@@ -1,7 +1,8 @@
 import DFMergeBO
 import DFMergeCore
 
-/// Everything that decides what a search does; equal options, inputs and callbacks give equal trials.
+/// Everything that decides what a search does; equal options, inputs and callbacks give equal
+/// trials.
 ///
 /// Options travel as JSON and are checked against ``schema``; the preset fills in what the caller
 /// leaves out. `threads` is the one option that never changes a result.
@@ -38,7 +39,9 @@ public struct SearchOptions: Sendable {
       "acquisition", .choice(["log_nei", "log_ei", "ei", "ucb"]), default: .string("log_nei"),
       "Which acquisition function chooses the next point."),
     OptionSchema(
-      "xi", .number(0...1e6), default: .double(0), "ei and log_ei: improvement asked for, in score units."),
+      "xi", .number(0...1e6), default: .double(0),
+      "ei and log_ei: improvement asked for, in "
+        + "score units."),
     OptionSchema(
       "kappa", .number(0...1e6), default: .double(2.576),
       "ucb: standard deviations above the mean."),
@@ -47,7 +50,7 @@ public struct SearchOptions: Sendable {
       "Start with points that are known to be good for merging (all coefficients 1/M, 0.3, 0.5, "
         + "0.15) before the space-filling design."),
     OptionSchema(
-      "fisher", .choice(FisherMode.allCases.map(\.rawValue)), default: .string("static"),
+      "fisher", .choice(FisherMode.allCases.map(\.rawValue)), default: .string("interpolated"),
       "Where Fisher values come from: dynamic, static, interpolated or none."),
     OptionSchema(
       "nodes", .integer(2...65), default: .int(5),
@@ -127,7 +130,8 @@ public struct SearchOptions: Sendable {
     isInformed = try values.flag("informed")
     fisherMode = FisherMode(rawValue: values.word("fisher") ?? "") ?? .none
     nodes = try values.integer("nodes")
-    // Without Fisher values the exponent has nothing to act on, and searching it would waste trials.
+    // Without Fisher values the exponent has nothing to act on, and searching it would waste
+    // trials.
     exponent =
       fisherMode == .none
       ? 0 : (values.word("exponent") == "search" ? nil : try values.number("exponent"))
@@ -138,7 +142,8 @@ public struct SearchOptions: Sendable {
         .invalidOption, "Option 'tasks' of the search is empty; name one task or more.",
         context: ["option": "tasks"])
     }
-    let weights = (values.values["task_weights"]?.objectValue ?? [:]).compactMapValues(\.doubleValue)
+    let weights = (values.values["task_weights"]?.objectValue ?? [:]).compactMapValues(
+      \.doubleValue)
     aggregate = try Aggregate(
       Aggregate.Kind(rawValue: values.word("aggregate") ?? "") ?? .mean, tasks: tasks,
       weights: weights)

@@ -7,8 +7,8 @@ public struct SearchResult: Sendable {
   public let best: TrialRecord
   /// Whether `best` was chosen by "posterior_mean" or by the "observed" score.
   public let chosenBy: String
-  /// The 95 % interval of the noise-free score at `best` under the model of the scores; nil when there
-  /// is none (fewer than two complete trials).
+  /// The 95 % interval of the noise-free score at `best` under the model of the scores; nil when
+  /// there is none (fewer than two complete trials).
   public let interval: ClosedRange<Double>?
   /// All trials, in order.
   public let trials: [TrialRecord]

@@ -2,8 +2,8 @@ import DFMergeCore
 
 /// The map between the optimiser's unit cube and what a candidate means.
 ///
-/// Coordinates:  u_m in [0,1] for m < M is coefficient low_m + u_m (high_m - low_m); where the exponent
-/// is searched, the last coordinate is the exponent itself.
+/// Coordinates:  u_m in [0,1] for m < M is coefficient low_m + u_m (high_m - low_m); where the
+/// exponent is searched, the last coordinate is the exponent itself.
 struct SearchSpace {
   let bounds: [ClosedRange<Double>]
   /// The fixed exponent; nil when it is the last coordinate.
@@ -14,7 +14,8 @@ struct SearchSpace {
   func candidate(at point: [Double]) -> Candidate {
     let coefficients = zip(bounds, point).map { range, u in
       // Clamped: rounding may carry the sum past the end of the interval by one unit.
-      min(max(range.lowerBound + u * (range.upperBound - range.lowerBound), range.lowerBound),
+      min(
+        max(range.lowerBound + u * (range.upperBound - range.lowerBound), range.lowerBound),
         range.upperBound)
     }
     return Candidate(coefficients: coefficients, exponent: exponent ?? point[bounds.count])
@@ -33,8 +34,8 @@ struct SearchSpace {
 
   /// Points that are known to be good for merging, best bets first.
   ///
-  /// Equal coefficients: 1/M is averaging (with exponent 1, Fisher merging's formula), 0.3 the field's
-  /// usual task arithmetic, 0.5 and 0.15 its neighbours on both sides.
+  /// Equal coefficients: 1/M is averaging (with exponent 1, Fisher merging's formula), 0.3 the
+  /// field's usual task arithmetic, 0.5 and 0.15 its neighbours on both sides.
   func informedPoints() -> [[Double]] {
     let mean = 1 / Double(max(bounds.count, 1))
     let bets: [(coefficient: Double, exponent: Double)] = [

@@ -15,7 +15,8 @@ extension Optimizer {
     public let point: [Double]
     /// The score told.
     public let value: Double
-    /// Posterior mean and standard deviation (noise excluded) of the score at the point, in score units.
+    /// Posterior mean and standard deviation (noise excluded) of the score at the point, in score
+    /// units.
     public let mean: Double
     public let sd: Double
   }
@@ -67,7 +68,8 @@ extension Optimizer {
     return (mean, deviation)
   }
 
-  /// The posterior along each coordinate through a point: `count` values from 0 to 1, evenly spaced.
+  /// The posterior along each coordinate through a point: `count` values from 0 to 1, evenly
+  /// spaced.
   ///
   /// - Parameters:
   ///   - point: the point; nil takes the best by posterior mean.
@@ -102,8 +104,8 @@ extension Optimizer {
     }
   }
 
-  /// The model's length-scale per dimension: short where the score reacts to a coordinate, long where it
-  /// does not. The paper's model repeats its one length-scale.
+  /// The model's length-scale per dimension: short where the score reacts to a coordinate, long
+  /// where it does not. The paper's model repeats its one length-scale.
   ///
   /// - Throws: as ``best(by:)`` without scores.
   public func lengthScales() throws(DFMergeError) -> [Double] {

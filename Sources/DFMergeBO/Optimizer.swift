@@ -1,14 +1,16 @@
 import DFMergeCore
 
-/// Bayesian optimisation of a score over the unit cube by asking for points and telling their scores.
+/// Bayesian optimisation of a score over the unit cube by asking for points and telling their
+/// scores.
 ///
 /// Definition:   ask returns a point of [0, 1]^d; tell records its score, which is maximised. After
-///               ``OptimizerOptions/initial`` trials each point maximises the acquisition function of
-///               a Gaussian process fitted to all trials told.
+///               ``OptimizerOptions/initial`` trials each point maximises the acquisition function
+///               of a Gaussian process fitted to all trials told.
 /// Determinism:  the next point is a pure function of (options, the trials told, the suggestions
-///               pending, the queue). Every random draw is keyed by (seed, purpose, trial number), and
-///               trials are read in order of their numbers, so results may arrive in any order and
-///               a run is resumed by ``record(_:)``ing its trials: the next ask is equal bit for bit.
+///               pending, the queue). Every random draw is keyed by (seed, purpose, trial number),
+///               and trials are read in order of their numbers, so results may arrive in any order
+///               and a run is resumed by ``record(_:)``ing its trials: the next ask is equal bit
+///               for bit.
 /// Workers:      each ask makes a new suggestion; those not yet told are *pending* and count as
 ///               evaluated with their posterior mean as score, so that the next goes elsewhere.
 /// Failures:     a failed trial counts as the lowest score observed and is never the best one.
@@ -16,7 +18,8 @@ import DFMergeCore
 /// Cost:         about 10 ms per ask at 60 trials in 6 dimensions with the default preset, O(n³);
 ///               nothing to speak of per tell. Memory O(n² + 1000 d).
 /// Threads:      used by one thread at a time.
-/// Source:       Frazier 2018, "A tutorial on Bayesian optimization", Algorithm 1; the parts are cited in
+/// Source:       Frazier 2018, "A tutorial on Bayesian optimization", Algorithm 1; the parts are
+/// cited in
 ///               their own files.
 public final class Optimizer {
   /// d.
@@ -37,9 +40,9 @@ public final class Optimizer {
   /// Largest trial number that may be recorded: numbers above it leave no room to count on.
   public static let maximumNumber = 1 << 40
 
-  /// - Throws: `.invalidArgument` for a dimension outside 1 ... 1000; `.invalidOption` for options out
-  ///   of range (negative `initial`, informed points outside the cube, xi, kappa or samples out of
-  ///   range, a seed above 2³² - 1 where numpy's generator is used).
+  /// - Throws: `.invalidArgument` for a dimension outside 1 ... 1000; `.invalidOption` for options
+  ///   out of range (negative `initial`, informed points outside the cube, xi, kappa or samples
+  ///   out of range, a seed above 2³² - 1 where numpy's generator is used).
   public init(dimension: Int, options: OptimizerOptions = .default) throws(DFMergeError) {
     guard (1...Optimizer.maximumDimension).contains(dimension) else {
       throw DFMergeError(
@@ -53,8 +56,8 @@ public final class Optimizer {
 
   /// The next point to evaluate; it stays pending until its number is told.
   ///
-  /// - Throws: `.notPositiveDefinite` where the model cannot be conditioned at all, which finite scores
-  ///   do not cause.
+  /// - Throws: `.notPositiveDefinite` where the model cannot be conditioned at all, which finite
+  ///   scores do not cause.
   public func ask() throws(DFMergeError) -> Suggestion {
     let (point, origin) = try nextPoint()
     let suggestion = Suggestion(number: nextNumber, point: point, origin: origin)
@@ -69,8 +72,8 @@ public final class Optimizer {
   ///   - value: the score, finite; higher is better.
   ///   - variance: the score's noise variance in squared score units where the host knows it, for
   ///     example p (1 - p) / n for an accuracy p on n examples; nil lets the model learn the noise.
-  /// - Throws: `.invalidState` where `number` is not pending; `.nonFinite` for a score or variance that
-  ///   is not finite, `.invalidArgument` for a negative variance. Nothing changes then.
+  /// - Throws: `.invalidState` where `number` is not pending; `.nonFinite` for a score or variance
+  ///   that is not finite, `.invalidArgument` for a negative variance. Nothing changes then.
   public func tell(_ number: Int, value: Double, variance: Double? = nil) throws(DFMergeError) {
     let suggestion = try pendingSuggestion(number)
     try record(
@@ -88,13 +91,14 @@ public final class Optimizer {
       Trial(number: number, point: suggestion.point, origin: suggestion.origin, value: nil))
   }
 
-  /// Adds a trial with its own number and point: how a run is resumed, or another's trials are used.
+  /// Adds a trial with its own number and point: how a run is resumed, or another's trials are
+  /// used.
   ///
-  /// A pending suggestion of that number is settled by it, whatever the point that was evaluated. The
-  /// next suggestion's number is one above the highest known.
-  /// - Throws: `.invalidState` where the number is told already; `.invalidArgument` for a number out
-  ///   of range, a wrong dimension, a coordinate outside [0, 1] or a negative variance; `.nonFinite` for a
-  ///   score or variance that is not finite. Nothing changes then.
+  /// A pending suggestion of that number is settled by it, whatever the point that was evaluated.
+  /// The next suggestion's number is one above the highest known.
+  /// - Throws: `.invalidState` where the number is told already; `.invalidArgument` for a number
+  ///   out of range, a wrong dimension, a coordinate outside [0, 1] or a negative variance;
+  ///   `.nonFinite` for a score or variance that is not finite. Nothing changes then.
   public func record(_ trial: Trial) throws(DFMergeError) {
     try check(trial)
     let slot = history.firstIndex { $0.number > trial.number } ?? history.endIndex
@@ -106,8 +110,8 @@ public final class Optimizer {
 
   /// Points to evaluate before anything else, in this order.
   ///
-  /// A queued point that is told or pending already is skipped, so a resumed run may queue the same list
-  /// again. They count towards ``OptimizerOptions/initial``.
+  /// A queued point that is told or pending already is skipped, so a resumed run may queue the
+  /// same list again. They count towards ``OptimizerOptions/initial``.
   /// - Throws: `.invalidArgument` for a wrong dimension or a coordinate outside [0, 1].
   public func enqueue(_ points: [[Double]]) throws(DFMergeError) {
     for (index, point) in points.enumerated() {
@@ -199,7 +203,8 @@ public final class Optimizer {
     if let value = trial.value, !value.isFinite {
       throw DFMergeError(
         .nonFinite,
-        "The score of trial \(trial.number) is \(value); call tellFailed for a trial without a score."
+        "The score of trial \(trial.number) is \(value); call tellFailed for a trial without a "
+          + "score."
       )
     }
     guard let variance = trial.variance else { return }

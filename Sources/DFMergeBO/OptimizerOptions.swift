@@ -1,14 +1,15 @@
 /// How an ``Optimizer`` starts, models and searches.
 ///
-/// Two presets: ``default``, ours, and ``paper``, that of DF-Merge (arXiv 2504.18992). Change fields
-/// of a preset to get anything between.
+/// Two presets: ``default``, ours, and ``paper``, that of DF-Merge (arXiv 2504.18992). Change
+/// fields of a preset to get anything between.
 public struct OptimizerOptions: Sendable, Equatable {
   /// The model of the score.
   public enum Model: String, Sendable, Hashable {
-    /// Matern-5/2 with one length-scale, no amplitude, noise 1e-6, by maximum likelihood (the paper's).
+    /// Matern-5/2 with one length-scale, no amplitude, noise 1e-6, by maximum likelihood (the
+    /// paper's).
     case isotropic
-    /// Matern-5/2 with a length-scale per dimension under a shared prior, amplitude, and noise either
-    /// learned or given, by maximum a posteriori; collapsed scores are clipped first.
+    /// Matern-5/2 with a length-scale per dimension under a shared prior, amplitude, and noise
+    /// either learned or given, by maximum a posteriori; collapsed scores are clipped first.
     case hierarchical
   }
 
@@ -19,11 +20,12 @@ public struct OptimizerOptions: Sendable, Equatable {
     case expectedImprovement(xi: Double)
     /// UCB(x) = μ + kappa σ.
     case upperConfidenceBound(kappa: Double)
-    /// ln EI, with best = highest posterior mean at the observed points. Same maximiser as EI of that
-    /// best, without EI's plateaus of 0 (Ament et al. 2023).
+    /// ln EI, with best = highest posterior mean at the observed points. Same maximiser as EI of
+    /// that best, without EI's plateaus of 0 (Ament et al. 2023).
     case logExpectedImprovement(xi: Double)
-    /// ln of the mean over `samples` posterior draws of the scores at the observed points, of EI with
-    /// the drawn scores as data: improvement over a best that is not known exactly (Letham et al. 2019).
+    /// ln of the mean over `samples` posterior draws of the scores at the observed points, of EI
+    /// with the drawn scores as data: improvement over a best that is not known exactly (Letham et
+    /// al. 2019).
     case logNoisyExpectedImprovement(samples: Int)
   }
 
@@ -37,11 +39,12 @@ public struct OptimizerOptions: Sendable, Equatable {
 
   /// How the acquisition function is maximised.
   public enum Search: String, Sendable, Hashable {
-    /// 10,000 uniform points and 10 local searches from uniform starts (the paper's). The better of the
-    /// two wins, as in bayesian-optimization 2.0.4; version 2.0.3, which the authors used, kept the worst
-    /// local optimum by a sign error.
+    /// 10,000 uniform points and 10 local searches from uniform starts (the paper's). The better
+    /// of the two wins, as in bayesian-optimization 2.0.4; version 2.0.3, which the authors used,
+    /// kept the worst local optimum by a sign error.
     case uniform
-    /// 512 Sobol' points and the surroundings of the best trials, then local searches from the best.
+    /// 512 Sobol' points and the surroundings of the best trials, then local searches from the
+    /// best.
     case incumbents
   }
 

@@ -57,7 +57,8 @@ public func dfm_cancel_reset(_ cancel: DFMCancelRef?) -> dfm_status {
 
 /// Frees a stop flag. Calls that were given it keep their own hold on it.
 ///
-/// - Parameter cancel: [in] [owned] [nullable] The flag; NULL and handles already freed are ignored.
+/// - Parameter cancel: [in] [owned] [nullable] The flag; NULL and handles already freed are
+///   ignored.
 @_cdecl("dfm_cancel_free")
 public func dfm_cancel_free(_ cancel: DFMCancelRef?) {
   Handle.free(cancel, as: CancelBox.self)

@@ -9,11 +9,11 @@ public typealias DFMFisherRef = OpaquePointer
 ///
 /// - Parameter fisher: [inout] [borrowed] The handle that the Fisher callback was given.
 /// - Parameter name: [in] [borrowed] The tensor's name in the target.
-/// - Parameter values: [out] [borrowed] As many floats as the tensor has elements, preset to 0; valid
-///   during the callback. They must end up finite and 0 or more.
+/// - Parameter values: [out] [borrowed] As many floats as the tensor has elements, preset to 0;
+///   valid during the callback. They must end up finite and 0 or more.
 /// - Parameter count: [out] Number of values.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR (not a
-///   merged tensor of the target).
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR
+///   (not a merged tensor of the target).
 @_cdecl("dfm_fisher_data")
 public func dfm_fisher_data(
   _ fisher: DFMFisherRef?, _ name: UnsafePointer<CChar>?,
@@ -37,10 +37,11 @@ public func dfm_fisher_data(
 /// - Parameter fisher: [inout] [borrowed] The handle that the Fisher callback was given.
 /// - Parameter name: [in] [borrowed] The tensor's name in the target.
 /// - Parameter dtype: [in] Type of the gradient: DFM_DTYPE_F64, F32, F16 or BF16.
-/// - Parameter gradient: [in] [borrowed] [nullable] Contiguous elements; may be NULL for a tensor without
-///   elements.
+/// - Parameter gradient: [in] [borrowed] [nullable] Contiguous elements; may be NULL for a tensor
+///   without elements.
 /// - Parameter count: [in] Number of elements; must be the tensor's.
-/// - Parameter weight: [in] Weight of the sample, finite and 0 or more; 1/n for a mean over n samples.
+/// - Parameter weight: [in] Weight of the sample, finite and 0 or more; 1/n for a mean over n
+///   samples.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
 ///   DFM_ERROR_MISSING_TENSOR, DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH or
 ///   DFM_ERROR_NON_FINITE (the weight).
@@ -61,7 +62,9 @@ public func dfm_fisher_accumulate(
     let shape = try Shape([Int(count)])
     guard let bytes = type.byteCount(elements: shape.elementCount) else {
       throw DFMergeError(
-        .invalidArgument, "A gradient of \(count) elements is too large.", context: ["tensor": name])
+        .invalidArgument,
+        "A gradient of \(count) elements is too "
+          + "large.", context: ["tensor": name])
     }
     guard gradient != nil || bytes == 0 else {
       throw DFMergeError(

@@ -16,11 +16,11 @@ public func dfm_methods_describe(_ out: UnsafeMutablePointer<DFMTextRef?>?) -> d
 /// Merges models into the host's memory.
 ///
 /// Each tensor of the target is computed (F64, F32, F16, BF16) or copied from the base, or from the
-/// first model where there is no base (every other type). Arithmetic is in double, rounded once to the
-/// target's type. Inputs of another floating-point type than the target's are fine.
-/// Cost: every input is read once and the target written once; extra memory is a few tiles per thread.
-/// After an error the target may be partly written, unless the error was found before the arithmetic
-/// (every argument, name, shape and dtype error is).
+/// first model where there is no base (every other type). Arithmetic is in double, rounded once to
+/// the target's type. Inputs of another floating-point type than the target's are fine. Cost:
+/// every input is read once and the target written once; extra memory is a few tiles per thread.
+/// After an error the target may be partly written, unless the error was found before the
+/// arithmetic (every argument, name, shape and dtype error is).
 ///
 /// - Parameter method: [in] [borrowed] A method's id, as listed by dfm_methods_describe.
 /// - Parameter options: [in] [borrowed] [nullable] JSON object with the method's options; NULL for
@@ -28,15 +28,18 @@ public func dfm_methods_describe(_ out: UnsafeMutablePointer<DFMTextRef?>?) -> d
 /// - Parameter base: [in] [borrowed] [nullable] The pretrained model, for methods that need it.
 /// - Parameter models: [in] [borrowed] Array of n_models sets, the fine-tuned models.
 /// - Parameter n_models: [in] Number of models, 1 or more.
-/// - Parameter fishers: [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher values
-///   of each model, for methods that need them: same names and shapes as the target's tensors, any
-///   floating-point type, 0 or more. A tensor that is missing from every set is merged without.
-/// - Parameter target: [inout] [borrowed] The memory to write; must not share memory with the inputs.
+/// - Parameter fishers: [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher
+///   values of each model, for methods that need them: same names and shapes as the target's
+///   tensors, any floating-point type, 0 or more. A tensor that is missing from every set is
+///   merged without.
+/// - Parameter target: [inout] [borrowed] The memory to write; must not share memory with the
+///   inputs.
 /// - Parameter threads: [in] Number of threads; 0 is one per available core. Changes no result.
 /// - Parameter cancel: [in] [borrowed] [nullable] A stop flag that is polled between tiles.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
 ///   DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_MISSING_TENSOR,
-///   DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH, DFM_ERROR_NON_FINITE or DFM_ERROR_CANCELLED.
+///   DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH, DFM_ERROR_NON_FINITE or
+///   DFM_ERROR_CANCELLED.
 @_cdecl("dfm_merge")
 public func dfm_merge(
   _ method: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?, _ base: DFMWeightsRef?,

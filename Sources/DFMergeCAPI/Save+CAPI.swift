@@ -4,17 +4,18 @@ import DFMergeIO
 
 /// Writes tensors to disk: one .safetensors file, or a Hugging Face folder.
 ///
-/// Files are complete or absent: everything is written under temporary names, synced and renamed, so an
-/// older file at the same place survives any failure.
+/// Files are complete or absent: everything is written under temporary names, synced and renamed,
+/// so an older file at the same place survives any failure.
 ///
 /// Options, a JSON object:
 ///   "metadata"         object of strings for the files' __metadata__, beside "format": "pt";
-///   "shard_size"       folders: most bytes per file, a number or a text such as "5GB" (the default);
-///   "copy_files_from"  folders: a checkpoint folder whose other files (config, tokenizer) are copied.
+///   "shard_size"       folders: most bytes per file, a number or a text such as "5GB" (the
+///   default); "copy_files_from"  folders: a checkpoint folder whose other files (config,
+///   tokenizer) are copied.
 ///
 /// - Parameter weights: [in] [borrowed] The tensors, written in the set's own order.
-/// - Parameter path: [in] [borrowed] A path that ends in ".safetensors" is a file; any other is a folder,
-///   made where it is missing.
+/// - Parameter path: [in] [borrowed] A path that ends in ".safetensors" is a file; any other is a
+///   folder, made where it is missing.
 /// - Parameter options: [in] [borrowed] [nullable] JSON object; NULL for defaults.
 /// - Parameter cancel: [in] [borrowed] [nullable] A stop flag that is polled while writing.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,

@@ -18,15 +18,16 @@ public func dfm_search_options_describe(
 
 /// Makes a search and checks everything that can be checked before it runs.
 ///
-/// - Parameter options: [in] [borrowed] [nullable] JSON object, see dfm_search_options_describe; NULL for
-///   defaults.
+/// - Parameter options: [in] [borrowed] [nullable] JSON object, see dfm_search_options_describe;
+///   NULL for defaults.
 /// - Parameter base: [in] [borrowed] The pretrained model.
-/// - Parameter models: [in] [borrowed] Array of n_models sets, the fine-tuned models; their labels are
-///   the models' names and must be distinct.
+/// - Parameter models: [in] [borrowed] Array of n_models sets, the fine-tuned models; their labels
+///   are the models' names and must be distinct.
 /// - Parameter n_models: [in] Number of models, 1 or more.
-/// - Parameter target: [inout] [borrowed] The host's parameter memory: every candidate is written here.
-///   It must not share memory with base and models.
-/// - Parameter cancel: [in] [borrowed] [nullable] A stop flag that is polled between tiles and trials.
+/// - Parameter target: [inout] [borrowed] The host's parameter memory: every candidate is written
+///   here. It must not share memory with base and models.
+/// - Parameter cancel: [in] [borrowed] [nullable] A stop flag that is polled between tiles and
+///   trials.
 /// - Parameter out: [out] [owned] The new handle; free it with dfm_search_free.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
 ///   DFM_ERROR_INVALID_JSON, DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION,
@@ -108,11 +109,12 @@ public func dfm_search_set_progress(
 
 /// Runs a search to its number of trials and leaves the best candidate in the target's memory.
 ///
-/// Every callback runs on the calling thread. A run that was stopped, by a callback, by the stop flag or
-/// by a kill, is continued by a new search with the same settings and the same journal.
+/// Every callback runs on the calling thread. A run that was stopped, by a callback, by the stop
+/// flag or by a kill, is continued by a new search with the same settings and the same journal.
 ///
 /// - Parameter search: [inout] [borrowed] The search.
-/// - Parameter journal: [in] [borrowed] [nullable] Path of the journal, made or continued; NULL for none.
+/// - Parameter journal: [in] [borrowed] [nullable] Path of the journal, made or continued; NULL
+///   for none.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE (no
 ///   callback, or a call from inside one), DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_LOCKED,
 ///   DFM_ERROR_JOURNAL_DAMAGED, DFM_ERROR_JOURNAL_MISMATCH, DFM_ERROR_ALL_TRIALS_FAILED,
@@ -131,8 +133,8 @@ public func dfm_search_run(
   }
 }
 
-/// The result of a run as JSON: options, trials, best, slices, length-scales, times, warnings. After a
-/// run that was stopped: the best of the trials that were finished.
+/// The result of a run as JSON: options, trials, best, slices, length-scales, times, warnings.
+/// After a run that was stopped: the best of the trials that were finished.
 ///
 /// - Parameter search: [in] [borrowed] The search.
 /// - Parameter out: [out] [owned] The text; free it with dfm_text_free.
@@ -151,15 +153,16 @@ public func dfm_search_result(
   }
 }
 
-/// Writes a candidate into the target's memory, measuring Fisher values through the callback where they
-/// are needed and not yet known.
+/// Writes a candidate into the target's memory, measuring Fisher values through the callback where
+/// they are needed and not yet known.
 ///
 /// - Parameter search: [inout] [borrowed] The search.
 /// - Parameter coefficients: [in] [borrowed] Array of one coefficient per model.
 /// - Parameter n_coefficients: [in] Its length.
 /// - Parameter exponent: [in] Power of the Fisher weights, 0 to 1.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
-///   DFM_ERROR_INVALID_STATE, DFM_ERROR_NON_FINITE, DFM_ERROR_CANCELLED or DFM_ERROR_CALLBACK_FAILED.
+///   DFM_ERROR_INVALID_STATE, DFM_ERROR_NON_FINITE, DFM_ERROR_CANCELLED or
+///   DFM_ERROR_CALLBACK_FAILED.
 @_cdecl("dfm_search_apply")
 public func dfm_search_apply(
   _ search: DFMSearchRef?, _ coefficients: UnsafePointer<Double>?, _ n_coefficients: Int64,
@@ -177,7 +180,8 @@ public func dfm_search_apply(
 
 /// Frees a search.
 ///
-/// - Parameter search: [in] [owned] [nullable] The search; NULL and handles already freed are ignored.
+/// - Parameter search: [in] [owned] [nullable] The search; NULL and handles already freed are
+///   ignored.
 @_cdecl("dfm_search_free")
 public func dfm_search_free(_ search: DFMSearchRef?) {
   Handle.free(search, as: SearchBox.self)

@@ -66,7 +66,8 @@ final class CallbackHost: SearchHost {
     guard let (callback, user) = fisherCallback else {
       throw DFMergeError(
         .invalidState,
-        "The search needs Fisher values but has no Fisher callback; call dfm_search_set_fisher, or set "
+        "The search needs Fisher values but has no Fisher callback; call dfm_search_set_fisher, "
+          + "or set "
           + "the option fisher to 'none'.")
     }
     let handle = Handle.make(FisherBox(request))

@@ -28,8 +28,8 @@ final class TextBox: HandleObject {
 /// The characters of a text, ended by a zero byte.
 ///
 /// - Parameter text: [in] [borrowed] [nullable] A text handle.
-/// - Returns: [borrowed] UTF-8 characters, valid until the text is freed; an empty string for NULL or
-///   a handle that is not a live dfm_text.
+/// - Returns: [borrowed] UTF-8 characters, valid until the text is freed; an empty string for NULL
+///   or a handle that is not a live dfm_text.
 @_cdecl("dfm_text_data")
 public func dfm_text_data(_ text: DFMTextRef?) -> UnsafePointer<CChar>? {
   guard let box = try? Handle.get(text, as: TextBox.self, argument: "text"),
@@ -50,7 +50,8 @@ public func dfm_text_size(_ text: DFMTextRef?) -> Int64 {
 
 /// Frees a text.
 ///
-/// - Parameter text: [in] [owned] [nullable] A text handle; NULL and handles already freed are ignored.
+/// - Parameter text: [in] [owned] [nullable] A text handle; NULL and handles already freed are
+///   ignored.
 @_cdecl("dfm_text_free")
 public func dfm_text_free(_ text: DFMTextRef?) {
   Handle.free(text, as: TextBox.self)

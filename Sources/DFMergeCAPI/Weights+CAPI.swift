@@ -44,14 +44,15 @@ public func dfm_weights_open(
 /// - Parameter weights: [inout] [borrowed] A handle of dfm_weights_create.
 /// - Parameter name: [in] [borrowed] The tensor's name, unique in this set.
 /// - Parameter dtype: [in] One of DFM_DTYPE_*.
-/// - Parameter shape: [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank 0.
+/// - Parameter shape: [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank
+///   0.
 /// - Parameter rank: [in] Number of axes, 0 for a scalar.
-/// - Parameter data: [in] [borrowed] [nullable] First element, any alignment; may be NULL for a tensor
-///   without elements.
+/// - Parameter data: [in] [borrowed] [nullable] First element, any alignment; may be NULL for a
+///   tensor without elements.
 /// - Parameter byte_length: [in] Exact size of the tensor in bytes.
 /// - Parameter writable: [in] 1 when the library may write the memory (a target), 0 otherwise.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT (sizes
-///   that do not agree, an unknown dtype) or DFM_ERROR_INVALID_STATE (an opened file).
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+///   (sizes that do not agree, an unknown dtype) or DFM_ERROR_INVALID_STATE (an opened file).
 @_cdecl("dfm_weights_add")
 public func dfm_weights_add(
   _ weights: DFMWeightsRef?, _ name: UnsafePointer<CChar>?, _ dtype: Int32,
@@ -63,7 +64,9 @@ public func dfm_weights_add(
     let name = try text(name, "name")
     guard let type = DType(rawValue: dtype) else {
       throw DFMergeError(
-        .invalidArgument, "Tensor '\(name)' has the unknown dtype number \(dtype); use DFM_DTYPE_*.",
+        .invalidArgument,
+        "Tensor '\(name)' has the unknown dtype number \(dtype); use "
+          + "DFM_DTYPE_*.",
         context: ["tensor": name])
     }
     guard rank <= 64 else {
@@ -89,8 +92,8 @@ public func dfm_weights_add(
 ///
 /// - Parameter weights: [in] [borrowed] The set.
 /// - Parameter out: [out] [owned] The text; free it with dfm_text_free.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_ARGUMENT (a
-///   name that was added twice).
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_ARGUMENT
+///   (a name that was added twice).
 @_cdecl("dfm_weights_describe")
 public func dfm_weights_describe(
   _ weights: DFMWeightsRef?, _ out: UnsafeMutablePointer<DFMTextRef?>?
@@ -112,8 +115,8 @@ public func dfm_weights_describe(
 ///
 /// - Parameter weights: [in] [borrowed] The set.
 /// - Parameter name: [in] [borrowed] The tensor's name.
-/// - Parameter data: [out] [borrowed] First byte, to be read only; valid until the handle is freed. NULL
-///   may be stored for a tensor without elements.
+/// - Parameter data: [out] [borrowed] First byte, to be read only; valid until the handle is
+///   freed. NULL may be stored for a tensor without elements.
 /// - Parameter byte_length: [out] Size in bytes.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR.
 @_cdecl("dfm_weights_data")
@@ -135,10 +138,11 @@ public func dfm_weights_data(
   }
 }
 
-/// Frees a set of tensors. Searches made from it keep their own hold on mapped files; the host's own
-/// memory must outlive them.
+/// Frees a set of tensors. Searches made from it keep their own hold on mapped files; the host's
+/// own memory must outlive them.
 ///
-/// - Parameter weights: [in] [owned] [nullable] The set; NULL and handles already freed are ignored.
+/// - Parameter weights: [in] [owned] [nullable] The set; NULL and handles already freed are
+///   ignored.
 @_cdecl("dfm_weights_free")
 public func dfm_weights_free(_ weights: DFMWeightsRef?) {
   Handle.free(weights, as: WeightsBox.self)

@@ -1,6 +1,7 @@
 import FoundationEssentials
 
-/// Decodes JSON strictly: UTF-8 only, no comma before a closing bracket, no key twice in one object.
+/// Decodes JSON strictly: UTF-8 only, no comma before a closing bracket, no key twice in one
+/// object.
 ///
 /// The decoder alone is too kind for texts from strangers: it takes UTF-16 and trailing commas,
 /// does not look at values that are not asked for, and keeps one of two equal keys without a word,

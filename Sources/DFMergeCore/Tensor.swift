@@ -2,8 +2,8 @@ import Glibc
 
 /// A named tensor whose bytes belong to somebody else: row-major, contiguous, little-endian.
 ///
-/// `owner`, where given, keeps the bytes alive (a mapped file, an owned buffer). Without an owner the
-/// lender promises that they outlive the view and do not change while a call uses them.
+/// `owner`, where given, keeps the bytes alive (a mapped file, an owned buffer). Without an owner
+/// the lender promises that they outlive the view and do not change while a call uses them.
 public struct TensorView: @unchecked Sendable {
   // Sendable: the fields are immutable and the bytes are only read.
   public let name: String

@@ -73,8 +73,8 @@ package final class FisherBuffer: @unchecked Sendable {
   }
 
   /// Adds `weight * g^2` to the values of one tensor.
-  /// - Throws: `.missingTensor` for a name that is not merged, `.shapeMismatch` for another number of
-  ///   elements, `.nonFinite` for a weight that is negative or not finite.
+  /// - Throws: `.missingTensor` for a name that is not merged, `.shapeMismatch` for another number
+  ///   of elements, `.nonFinite` for a weight that is negative or not finite.
   package func accumulateSquares(
     name: String, gradient: Elements, count: Int, weight: Double
   ) throws(DFMergeError) {

@@ -8,16 +8,17 @@ public enum InMemoryMerge {
   ///
   /// Shapes:      every tensor of the target exists in base and models with the same shape.
   /// Units/dtype: arithmetic in double, one rounding to the target's type.
-  /// Edge cases:  tensors of other types than F64, F32, F16, BF16 are copied from the base, or from the
+  /// Edge cases:  tensors of other types than F64, F32, F16, BF16 are copied from the base, or
+  /// from the
   ///              first model without a base; a tensor that no Fisher source has is merged without.
   /// Cost:        every input read once, the target written once.
   /// - Parameters:
   ///   - fishers: one source per model for methods that need Fisher values, otherwise empty.
   ///   - threads: 0 is one per available core; changes no result.
   ///   - cancelled: polled between tiles.
-  /// - Throws: `.unknownName`, `.invalidOption`, `.invalidArgument` (what the method needs is not there,
-  ///   shared memory, negative threads), `.missingTensor`, `.shapeMismatch`, `.dtypeMismatch`,
-  ///   `.nonFinite`, `.cancelled`. The target is untouched but for the last two.
+  /// - Throws: `.unknownName`, `.invalidOption`, `.invalidArgument` (what the method needs is not
+  ///   there, shared memory, negative threads), `.missingTensor`, `.shapeMismatch`,
+  ///   `.dtypeMismatch`, `.nonFinite`, `.cancelled`. The target is untouched but for the last two.
   public static func run(
     method id: String, options: JSONValue, base: (any WeightSource)?,
     models: [any WeightSource], fishers: [any WeightSource], target: [MutableTensorView],
@@ -68,7 +69,8 @@ extension MergePlan {
         if written.overlaps(lent) {
           throw DFMergeError(
             .invalidArgument,
-            "Tensor '\(tensor.name)' of \(source.label) is the target's own memory, which the merge "
+            "Tensor '\(tensor.name)' of \(source.label) is the target's own memory, which the "
+              + "merge "
               + "overwrites; pass a copy.", context: ["tensor": tensor.name])
         }
       }
@@ -97,13 +99,15 @@ extension MergePlan {
       guard tensor.shape == entry.target.shape else {
         throw DFMergeError(
           .shapeMismatch,
-          "The Fisher values of '\(tensor.name)' in \(source.label) are \(tensor.shape) but the tensor "
+          "The Fisher values of '\(tensor.name)' in \(source.label) are \(tensor.shape) but the "
+            + "tensor "
             + "is \(entry.target.shape).", context: ["tensor": tensor.name])
       }
       guard tensor.dtype.isMergeable else {
         throw DFMergeError(
           .dtypeMismatch,
-          "The Fisher values of '\(tensor.name)' in \(source.label) are \(tensor.dtype.name); pass F64, "
+          "The Fisher values of '\(tensor.name)' in \(source.label) are \(tensor.dtype.name); "
+            + "pass F64, "
             + "F32, F16 or BF16.", context: ["tensor": tensor.name])
       }
       found.append(

@@ -4,8 +4,8 @@ import DFMergeMethods
 
 /// Carries out a plan: cuts it into tiles and runs a method over them on several threads.
 package struct MergeExecutor: Sendable {
-  /// Elements per tile. Fixed, so that no result can depend on the number of threads; 64 Ki elements
-  /// of a dozen F32 operands stay within the caches of two cores.
+  /// Elements per tile. Fixed, so that no result can depend on the number of threads; 64 Ki
+  /// elements of a dozen F32 operands stay within the caches of two cores.
   package static let tileElements = 1 << 16
 
   package let plan: MergePlan
@@ -42,8 +42,8 @@ package struct MergeExecutor: Sendable {
   /// - Parameters:
   ///   - fishers: one lookup per model, or empty for methods that need none. A tensor for which no
   ///     model has values is merged without.
-  ///   - poll: called on the calling thread between tiles; throws to stop. The target is then partly
-  ///     written.
+  ///   - poll: called on the calling thread between tiles; throws to stop. The target is then
+  ///     partly written.
   /// - Throws: `.nonFinite` when Fisher values are negative, NaN or infinite, or a result is NaN or
   ///   infinite; what `poll` throws.
   /// - Complexity: each input is read once, each output written once.
@@ -119,7 +119,8 @@ package struct MergeExecutor: Sendable {
     }
     return DFMergeError(
       .nonFinite,
-      "Element \(fault.element) of tensor '\(tensor)' is NaN or infinite after the merge; check the "
+      "Element \(fault.element) of tensor '\(tensor)' is NaN or infinite after the merge; check "
+        + "the "
         + "inputs for NaN and for values beyond the range of the output's element type.",
       context: ["tensor": tensor])
   }

@@ -1,7 +1,7 @@
 /// One slot per tile, each written by the one thread that works on that tile.
 ///
-/// No lock: writers never share a slot, and readers come after the threads were joined. (A lock would
-/// also have to survive a fork of the host.)
+/// No lock: writers never share a slot, and readers come after the threads were joined. (A lock
+/// would also have to survive a fork of the host.)
 final class TileSlots<Value>: @unchecked Sendable {
   // Sendable: see above.
   private let storage: UnsafeMutableBufferPointer<Value>

@@ -7,15 +7,19 @@ package struct DFMergeCombine: MergeMethod {
     id: "df_merge",
     title: "DF-Merge's merge step",
     formula:
-      "W_m = (F_m + epsilon)^exponent;  theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m)",
+      "W_m = (F_m + epsilon)^exponent;  theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / "
+      + "sum(W_m)",
     summary:
       "Task arithmetic whose sum is redistributed by Fisher weights: with equal Fishers, or with "
       + "exponent 0, it is task arithmetic exactly. In the paper F_m is measured at "
       + "theta0 + c_m (theta_m - theta0); a search does that by itself. A tensor without Fisher "
-      + "values is merged with equal weights. One model with coefficient 1 is returned bit for bit.",
+      + "values is merged with equal weights. One model with coefficient 1 is returned bit for "
+      + "bit.",
     source:
-      "Lee et al. 2025 (arXiv 2504.18992), authors' code: epsilon 1e-12 is added after averaging over "
-      + "samples, no normalisation across models. Deviation: exponent (tempered weights) is ours; 1 "
+      "Lee et al. 2025 (arXiv 2504.18992), authors' code: epsilon 1e-12 is added after "
+      + "averaging over "
+      + "samples, no normalisation across models. Deviation: exponent (tempered weights) is "
+      + "ours; 1 "
       + "is the paper.",
     needsBase: true, needsFisher: true,
     options: [

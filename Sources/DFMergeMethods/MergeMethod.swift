@@ -4,8 +4,8 @@ import DFMergeKernels
 /// A way to merge models, given one aligned tile at a time.
 ///
 /// To add a method: one file with a type that conforms to this protocol, one line in
-/// ``MethodRegistry``, one test. Nothing else changes: the C API, the bindings, the option checks and
-/// the listings read `info`.
+/// ``MethodRegistry``, one test. Nothing else changes: the C API, the bindings, the option checks
+/// and the listings read `info`.
 package protocol MergeMethod: Sendable {
   /// What the method is, takes and needs.
   static var info: MethodInfo { get }
@@ -60,7 +60,8 @@ public struct MethodInfo: Sendable {
   /// The name by which every door calls it.
   public let id: String
   public let title: String
-  /// The formula, in code letters: theta0 base, theta_m model, tau_m = theta_m - theta0, F_m Fisher.
+  /// The formula, in code letters: theta0 base, theta_m model, tau_m = theta_m - theta0, F_m
+  /// Fisher.
   public let formula: String
   /// When to use it and how it behaves at the edges.
   public let summary: String

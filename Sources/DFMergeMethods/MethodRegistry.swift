@@ -17,8 +17,8 @@ public enum MethodRegistry {
   public static var json: JSONValue { .array(infos.map(\.json)) }
 
   /// Makes the method called `id` with options checked against its schema.
-  /// - Throws: `.unknownName` for a method or option that does not exist, `.invalidOption` for a value
-  ///   that an option does not take, `.invalidArgument` for no models.
+  /// - Throws: `.unknownName` for a method or option that does not exist, `.invalidOption` for a
+  ///   value that an option does not take, `.invalidArgument` for no models.
   package static func make(
     _ id: String, options: JSONValue, models: [String]
   ) throws(DFMergeError) -> any MergeMethod {

@@ -3,7 +3,8 @@ import Testing
 
 @testable import DFMergeBO
 
-/// The optimiser finds what it should within a fixed number of trials, and far sooner than random points.
+/// The optimiser finds what it should within a fixed number of trials, and far sooner than random
+/// points.
 @Suite struct OptimizerQualityTests {
   /// Branin on the unit square, negated: maximum -0.397887 at three points.
   static func branin(_ u: [Double]) -> Double {

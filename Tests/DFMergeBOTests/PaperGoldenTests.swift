@@ -3,8 +3,8 @@ import Testing
 
 @testable import DFMergeBO
 
-/// Values of scikit-learn 1.3 and bayesian-optimization 2.0.3, run for the specification: eight points
-/// x = k/7 with y = 0.7 + 0.1 sin(3x), one dimension.
+/// Values of scikit-learn 1.3 and bayesian-optimization 2.0.3, run for the specification: eight
+/// points x = k/7 with y = 0.7 + 0.1 sin(3x), one dimension.
 @Suite struct PaperGoldenTests {
   private let observations: Observations
   private let standardisation: Standardisation

@@ -136,8 +136,8 @@ func scattered(
   }
 
   @Test func prior_isTheHierarchicalNormal() {
-    // Between two θ that differ in the scales alone and give the same likelihood (one trial: the scales
-    // do not matter), the objective differs by the prior's quadratic form.
+    // Between two θ that differ in the scales alone and give the same likelihood (one trial: the
+    // scales do not matter), the objective differs by the prior's quadratic form.
     let model = HierarchicalModel(
       Observations(dimension: 3, points: [0.5, 0.5, 0.5], values: [1], variances: [nil]))
     var unused = [Double](repeating: 0, count: 5)

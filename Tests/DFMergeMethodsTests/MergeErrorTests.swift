@@ -26,8 +26,10 @@ import Testing
     let sparse = try data.weights([data.base[0]], label: "sparse")
     let buffers = [try AlignedBuffer(byteCount: 16), try AlignedBuffer(byteCount: 36)]
     let target = [
-      try MutableTensorView(name: "t0", dtype: .f32, shape: try Shape([4]), bytes: buffers[0].bytes),
-      try MutableTensorView(name: "t1", dtype: .f32, shape: try Shape([9]), bytes: buffers[1].bytes),
+      try MutableTensorView(
+        name: "t0", dtype: .f32, shape: try Shape([4]), bytes: buffers[0].bytes),
+      try MutableTensorView(
+        name: "t1", dtype: .f32, shape: try Shape([9]), bytes: buffers[1].bytes),
     ]
     let error = #expect(throws: DFMergeError.self) {
       try InMemoryMerge.run(

@@ -96,7 +96,8 @@ import Testing
       target: fixture.target, base: fixture.models[0].weights,
       models: [("a", fixture.base), fixture.models[1]],
       options: try JSONValue(
-        parsing: "{\"trials\":14,\"seed\":9,\"initial\":6,\"tasks\":[\"a\",\"b\"]}".utf8, what: "o"))
+        parsing: "{\"trials\":14,\"seed\":9,\"initial\":6,\"tasks\":[\"a\",\"b\"]}".utf8, what: "o")
+    )
     let error = #expect(throws: DFMergeError.self) {
       try swapped.run(journal: journal.path, host: fixture)
     }

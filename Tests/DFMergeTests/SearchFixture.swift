@@ -3,8 +3,8 @@ import Glibc
 @testable import DFMerge
 @testable import DFMergeCore
 
-/// A small problem whose best coefficients are known: two models, and a score that falls with the squared
-/// distance from 0.6 * tau_a + 0.2 * tau_b.
+/// A small problem whose best coefficients are known: two models, and a score that falls with the
+/// squared distance from 0.6 * tau_a + 0.2 * tau_b.
 final class SearchFixture: SearchHost {
   let target: [MutableTensorView]
   let base: NamedWeights

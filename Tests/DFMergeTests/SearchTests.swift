@@ -30,7 +30,8 @@ import Testing
 
   @Test func testStaticFisher_isMeasuredOncePerModelAtTheModel() throws {
     let fixture = try SearchFixture()
-    _ = try fixture.search("{\"trials\":9,\"exponent\":1,\"fisher\":\"static\"}").run(journal: nil, host: fixture)
+    _ = try fixture.search("{\"trials\":9,\"exponent\":1,\"fisher\":\"static\"}").run(
+      journal: nil, host: fixture)
     #expect(fixture.fisherCalls.map(\.model) == [0, 1])
     #expect(fixture.fisherCalls.allSatisfy { $0.coefficient == 1 })
   }
@@ -142,7 +143,8 @@ import Testing
       bytes: UnsafeRawBufferPointer(fixture.target[0].bytes))
     let error = #expect(throws: DFMergeError.self) {
       try Search(
-        target: fixture.target, base: try NamedWeights([own], label: "base"), models: fixture.models)
+        target: fixture.target, base: try NamedWeights([own], label: "base"), models: fixture.models
+      )
     }
     #expect(error?.message.contains("target's own memory") == true)
   }

@@ -34,7 +34,8 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
         script = checkout / "Scripts" / "build-lib.sh"
         if not script.exists() or shutil.which("swift") is None:
             raise RuntimeError(
-                "libdfmerge.so is built from Swift sources: install from a checkout with Swift 6.3 or "
+                "libdfmerge.so is built from Swift sources: install from a checkout with Swift "
+                "6.3 or "
                 "later in PATH, or set DFMERGE_LIBRARY to a built library"
             )
         subprocess.run([str(script)], check=True)

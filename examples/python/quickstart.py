@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from digits.problem import log_probs, network, prepare
+
 import dfmerge
 import dfmerge.torch
-from digits.problem import log_probs, network, prepare
 
 # Your checkpoints: state dicts, .safetensors files or Hugging Face folders.
 problem = prepare(Path("build/quickstart"))

@@ -25,11 +25,12 @@ final class AcquisitionFunction {
   private let terms: Scratch
   private let meanWeights: Scratch
 
-  /// Below this noise variance (standardised) the observed scores are as good as exact, and noisy EI
-  /// is EI.
+  /// Below this noise variance (standardised) the observed scores are as good as exact, and noisy
+  /// EI is EI.
   static let negligibleNoise = 1e-5
-  /// Added to the diagonals of the two covariances that noisy EI factors, as shares of the amplitude:
-  /// drawn functions are conditioned on exactly, which leaves no noise to keep K regular.
+  /// Added to the diagonals of the two covariances that noisy EI factors, as shares of the
+  /// amplitude: drawn functions are conditioned on exactly, which leaves no noise to keep K
+  /// regular.
   private static let conditioningJitter = 1e-6
 
   /// - Parameters:
@@ -147,8 +148,8 @@ final class AcquisitionFunction {
     return logScale + log(sigma) + largest + log(sum / Double(count))
   }
 
-  /// `count` posterior draws of the function at the observed points, and the process conditioned on each as
-  /// if it had been seen without noise. All share one covariance, hence one factor.
+  /// `count` posterior draws of the function at the observed points, and the process conditioned
+  /// on each as if it had been seen without noise. All share one covariance, hence one factor.
   private static func drawn(
     _ surrogate: Surrogate, samples count: Int, random: CounterRandom
   ) throws(DFMergeError) -> (Posterior, [Double]) {

@@ -5,13 +5,13 @@ import Glibc
 //
 // Glossary:  d: dimensions   z [m, d]: candidates, row-major   a [m]: their acquisition values
 //
-// `uniform` (bayesian-optimization 2.0.4): 10,000 uniform candidates, 10 local searches from uniform
-// starts; the best candidate wins only where it beats the best local search strictly. Deviations:
-// analytic instead of finite-difference gradients; random numbers from our seed instead of the
-// operating system's entropy, hence reproducible.
-// `incumbents`: the local searches start from the best of a set that covers the cube (Sobol') and
-// the surroundings of the best trials at three widths, single coordinates redrawn, and faces of the
-// cube, where a model that harms the merge gets coefficient 0.
+// `uniform` (bayesian-optimization 2.0.4): 10,000 uniform candidates, 10 local searches from
+// uniform starts; the best candidate wins only where it beats the best local search strictly.
+// Deviations: analytic instead of finite-difference gradients; random numbers from our seed
+// instead of the operating system's entropy, hence reproducible. `incumbents`: the local searches
+// start from the best of a set that covers the cube (Sobol') and the surroundings of the best
+// trials at three widths, single coordinates redrawn, and faces of the cube, where a model that
+// harms the merge gets coefficient 0.
 struct AcquisitionSearch {
   let function: AcquisitionFunction
   let surrogate: Surrogate
@@ -35,8 +35,8 @@ struct AcquisitionSearch {
 
   static let sobolCandidates = 512
   static let incumbents = 4
-  /// Standard deviations of the steps around an incumbent, from a fifth of the cube to the last digit
-  /// that a score of a few hundred examples resolves.
+  /// Standard deviations of the steps around an incumbent, from a fifth of the cube to the last
+  /// digit that a score of a few hundred examples resolves.
   static let widths = [0.2, 0.07, 0.02]
   static let perWidth = 16
   static let facesPerIncumbent = 8

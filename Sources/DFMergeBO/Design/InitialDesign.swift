@@ -2,8 +2,9 @@ import DFMergeCore
 
 /// The space-filling start as an endless list of points, in blocks of ``OptimizerOptions/initial``.
 ///
-/// A run takes the first point of the list that it has not evaluated, so the list's position is part
-/// of the history and needs no counter. Later blocks serve runs whose first trials all failed.
+/// A run takes the first point of the list that it has not evaluated, so the list's position is
+/// part of the history and needs no counter. Later blocks serve runs whose first trials all
+/// failed.
 struct InitialDesign {
   let options: OptimizerOptions
   let dimension: Int

@@ -29,8 +29,8 @@ enum SpaceFilling {
     return values
   }
 
-  /// Standard normal draws [rows, columns], row-major: each row a Latin hypercube over the columns, so
-  /// that its mean and spread are those of the distribution even for few columns.
+  /// Standard normal draws [rows, columns], row-major: each row a Latin hypercube over the
+  /// columns, so that its mean and spread are those of the distribution even for few columns.
   static func normals(rows: Int, columns: Int, random: CounterRandom) -> [Double] {
     var random = random
     let quantiles = (0..<columns).map { Normal.quantile((Double($0) + 0.5) / Double(columns)) }

@@ -3,16 +3,18 @@ import Glibc
 
 // The default model: maximum a posteriori of an ARD Matern-5/2 process.
 //
-// Glossary:  d: dimensions   l [d]: length-scales   s²: amplitude   ν: noise variance (standardised)
+// Glossary:  d: dimensions   l [d]: length-scales   s²: amplitude   ν: noise variance
+// (standardised)
 //   ln l_k = μ + shared + own_k,  shared ~ N(0, a²),  own_k ~ N(0, b²),  μ = ln(m d^p)
-//     so that Cov(ln l) = a² 1 1ᵀ + b² I: one scale for all unless the data insist (a > b). With 20 to 60
-//     trials that is nearly as stiff as one isotropic scale, and still finds an idle dimension.
+//     so that Cov(ln l) = a² 1 1ᵀ + b² I: one scale for all unless the data insist (a > b). With
+//     20 to 60 trials that is nearly as stiff as one isotropic scale, and still finds an idle
+//     dimension.
 //   ln s² ~ N(0, 0.5²)    ln ν ~ N(-4, 1)    c ~ N(0, 2²), found in closed form
 // The prior's inverse covariance is closed too: (I - a²/(b² + d a²) 1 1ᵀ) / b².
 // Where the host gives a trial's variance, that variance stands in the diagonal instead of ν.
-// Constants from our own measurements on 18 functions at 60 evaluations; d^0.35 lies between no growth
-// and the d^0.5 of Hvarfner, Hellsten and Nardi 2024, "Vanilla Bayesian optimization performs great
-// in high dimensions".
+// Constants from our own measurements on 18 functions at 60 evaluations; d^0.35 lies between no
+// growth and the d^0.5 of Hvarfner, Hellsten and Nardi 2024, "Vanilla Bayesian optimization
+// performs great in high dimensions".
 struct HierarchicalModel {
   static let medianScale = 0.4
   static let dimensionPower = 0.35
@@ -23,17 +25,21 @@ struct HierarchicalModel {
   static let noiseDeviation = 1.0
   static let constantVariance = 4.0
 
-  /// Box of the search: a scale below 0.05 is white noise at 60 trials, one above 200 is a constant.
+  /// Box of the search: a scale below 0.05 is white noise at 60 trials, one above 200 is a
+  /// constant.
   static let scaleBounds = (lower: 0.05, upper: 200.0)
   static let amplitudeBounds = (lower: 0.05, upper: 20.0)
   static let noiseBounds = (lower: 1e-6, upper: 1.0)
-  /// A host's variance below this is taken as this: scores that claim to be exact would make K singular.
+  /// A host's variance below this is taken as this: scores that claim to be exact would make K
+  /// singular.
   static let smallestNoise = 1e-6
-  /// A host's variance above this says that the trial says nothing; larger numbers add only rounding.
+  /// A host's variance above this says that the trial says nothing; larger numbers add only
+  /// rounding.
   static let largestNoise = 1e6
 
-  /// Hyper-parameters come from at most this many trials, the best half and the latest: the fit costs
-  /// n³ per step, and past this number its answer hardly moves. All trials condition the posterior.
+  /// Hyper-parameters come from at most this many trials, the best half and the latest: the fit
+  /// costs n³ per step, and past this number its answer hardly moves. All trials condition the
+  /// posterior.
   static let fitLimit = 200
 
   let observations: Observations
@@ -87,8 +93,8 @@ struct HierarchicalModel {
       constant: constant)
   }
 
-  /// Starts that are polished, of ``candidateStarts``: the posterior has few modes (long scales with
-  /// noise, short scales without), and a start in each basin is what matters.
+  /// Starts that are polished, of ``candidateStarts``: the posterior has few modes (long scales
+  /// with noise, short scales without), and a start in each basin is what matters.
   static let polishedStarts = 2
   static let candidateStarts = 6
 

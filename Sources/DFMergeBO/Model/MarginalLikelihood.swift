@@ -3,7 +3,8 @@ import Glibc
 // The log marginal likelihood of a Gaussian process and its gradient by the logarithms of its
 // hyper-parameters.
 //
-// Glossary:  n: data   q: length-scales (d, or 1 where they are shared)   P = n (n-1) / 2 pairs i > j
+// Glossary:  n: data   q: length-scales (d, or 1 where they are shared)   P = n (n-1) / 2 pairs i
+// > j
 //   D (differences) [q, P]: squared differences of each pair, per dimension (summed, for q = 1)
 //   R, G (correlation, slope) [P]: k(r)/s² of each pair and its derivative by r²/2 (Matern52)
 //   K (covariance) [n, n] = s² R + diag(fixed + learned · free)
@@ -11,8 +12,8 @@ import Glibc
 //   f = -LML = ½ (y - c)·α + Σ ln L_ii + (n/2) ln 2π
 //   ∂f/∂ln l_k = -½ Σ_ij W_ij s² G_ij D_kij / l_k²    ∂f/∂ln s² = ½ Σ_ij W_ij s² R_ij
 //   ∂f/∂ln(free) = ½ Σ_i W_ii learned_i free
-// c is 0, or its own maximum a posteriori under N(0, v):  c = 1·K⁻¹y / (1·K⁻¹1 + 1/v), with the prior's
-// c²/(2v) added to f; the gradient needs no further term because f is stationary in c.
+// c is 0, or its own maximum a posteriori under N(0, v):  c = 1·K⁻¹y / (1·K⁻¹1 + 1/v), with the
+// prior's c²/(2v) added to f; the gradient needs no further term because f is stationary in c.
 // Source: Rasmussen and Williams 2006, Eq. 2.30 and 5.9.
 final class MarginalLikelihood {
   let count: Int

@@ -4,12 +4,11 @@ import Glibc
 // A Gaussian process conditioned on data: mean, variance and their gradients at any point.
 //
 // Glossary (all in standardised score units):
-//   n: data   d: dimensions   S: mean vectors that share one covariance (1, or the samples of noisy EI)
-//   X [n, d]: data points     K [n, n] = k(X, X) + diag(noise) = L Lᵀ
-//   A [n, S] = K⁻¹ (F - c):   one column per mean vector   c: the constant prior mean
-//   κ [n] = k(X, x)           v = L⁻¹ κ       b = K⁻¹ κ
-//   mean m_s(x) = c + κ·A_s   variance σ²(x) = k(x, x) - v·v, of the function itself: noise excluded
-//   dκ_i/dx_k = g(r_i) (x_k - X_ik) / l_k²
+//   n: data   d: dimensions   S: mean vectors that share one covariance (1, or the samples of
+//   noisy EI) X [n, d]: data points     K [n, n] = k(X, X) + diag(noise) = L Lᵀ A [n, S] = K⁻¹ (F
+//   - c):   one column per mean vector   c: the constant prior mean κ [n] = k(X, x)           v =
+//   L⁻¹ κ       b = K⁻¹ κ mean m_s(x) = c + κ·A_s   variance σ²(x) = k(x, x) - v·v, of the
+//   function itself: noise excluded dκ_i/dx_k = g(r_i) (x_k - X_ik) / l_k²
 // Source: Rasmussen and Williams 2006, Algorithm 2.1.
 final class Posterior {
   let count: Int
@@ -22,7 +21,8 @@ final class Posterior {
   /// A, row-major [n, S].
   let weights: Scratch
 
-  /// Variances are held at or above this share of the amplitude: rounding can take k - v·v below zero.
+  /// Variances are held at or above this share of the amplitude: rounding can take k - v·v below
+  /// zero.
   static let varianceFloor = 1e-12
 
   /// X divided by the length-scales, one row per dimension: [d, n].
@@ -81,7 +81,8 @@ final class Posterior {
     return floored(kernel.amplitude - Dense.dot(solved, solved, count))
   }
 
-  /// As ``evaluate(_:)``, and makes ready for ``addGradient(meanWeights:deviationWeight:deviation:x:to:)``.
+  /// As ``evaluate(_:)``, and makes ready for
+  /// ``addGradient(meanWeights:deviationWeight:deviation:x:to:)``.
   func evaluateForGradient(_ x: UnsafePointer<Double>) -> Double {
     let variance = evaluate(x)
     Dense.solveLowerTransposed(factor.pointer, count, solved.pointer)
@@ -151,8 +152,8 @@ final class Posterior {
 extension Posterior {
   /// L of k(X, X) + diag(noise), with the smallest jitter that makes it positive definite.
   ///
-  /// The ladder: 0, then 1e-10, 1e-9, ... 1e-2 of the amplitude on the whole diagonal. Each rung is a
-  /// noise variance that the data could have had, so the result stays a valid model.
+  /// The ladder: 0, then 1e-10, 1e-9, ... 1e-2 of the amplitude on the whole diagonal. Each rung
+  /// is a noise variance that the data could have had, so the result stays a valid model.
   /// - Throws: `.notPositiveDefinite` where even the last rung fails.
   static func factor(
     kernel: Matern52, points: [Double], noise: [Double]
@@ -177,7 +178,8 @@ extension Posterior {
     throw DFMergeError(
       .notPositiveDefinite,
       "The covariance of \(n) trials is not positive definite even with a jitter of "
-        + "\(jitterLadder.last ?? 0) of the amplitude \(amplitude); check that the scores are finite."
+        + "\(jitterLadder.last ?? 0) of the amplitude \(amplitude); check that the scores are "
+        + "finite."
     )
   }
 

@@ -66,8 +66,9 @@ struct Surrogate {
 
   /// The same model with further points whose scores are taken to be their posterior means.
   ///
-  /// For trials that are asked and not yet told: the mean stays as it is, the variance near them falls,
-  /// and the acquisition looks elsewhere ("kriging believer", Ginsbourger, Le Riche and Carraro 2010).
+  /// For trials that are asked and not yet told: the mean stays as it is, the variance near them
+  /// falls, and the acquisition looks elsewhere ("kriging believer", Ginsbourger, Le Riche and
+  /// Carraro 2010).
   func believing(_ pending: [[Double]]) throws(DFMergeError) -> Surrogate {
     guard !pending.isEmpty else { return self }
     let fantasies = pending.map { posterior.predict($0).mean }

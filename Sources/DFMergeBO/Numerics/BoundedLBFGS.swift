@@ -35,9 +35,9 @@ struct BoundedLBFGS {
 
   /// The best point found, never worse than the clipped start.
   ///
-  /// `evaluate(x, &gradient)` returns f and fills the gradient; a value that is not finite means "not
-  /// here" and makes the line search shorten its step. Where the start itself is not finite, the
-  /// result is the start with its value.
+  /// `evaluate(x, &gradient)` returns f and fills the gradient; a value that is not finite means
+  /// "not here" and makes the line search shorten its step. Where the start itself is not finite,
+  /// the result is the start with its value.
   func minimise(
     from start: [Double], lower: [Double], upper: [Double],
     _ evaluate: (_ x: [Double], _ gradient: inout [Double]) -> Double

@@ -5,9 +5,9 @@ import Glibc
 // Glossary:  φ density, Φ distribution function, h(z) = φ(z) + z Φ(z) = E[max(0, z + N(0,1))]
 //   a = -z;  R(a) = (1 - Φ(a)) / φ(a), Mills' ratio, = 1/(a + K(a)) with the continued fraction
 //   K(a) = 1/(a + 2/(a + 3/(a + ...)))      (Laplace; Abramowitz and Stegun 26.2.14)
-// From 1 - a R = K R:  h(-a) = φ(a) K / (a + K) and h'/h = 1/K: no cancellation anywhere in the tail.
-// Same purpose as Ament et al. 2023, "Unexpected improvements to expected improvement" (Eq. 9 and
-// appendix A), with the continued fraction in place of erfcx.
+// From 1 - a R = K R:  h(-a) = φ(a) K / (a + K) and h'/h = 1/K: no cancellation anywhere in the
+// tail. Same purpose as Ament et al. 2023, "Unexpected improvements to expected improvement" (Eq.
+// 9 and appendix A), with the continued fraction in place of erfcx.
 enum Normal {
   /// ln(2π)/2.
   static let halfLogTwoPi = 0.918938533204672741780329736406
@@ -21,8 +21,8 @@ enum Normal {
 
   /// The z with Φ(z) = p, for 0 < p < 1; p outside gives ∓8, beyond any quantile used here.
   ///
-  /// Newton's iteration from 0 on the lower half, where Φ is convex, so that it falls on the root from
-  /// one side and cannot miss it.
+  /// Newton's iteration from 0 on the lower half, where Φ is convex, so that it falls on the root
+  /// from one side and cannot miss it.
   static func quantile(_ p: Double) -> Double {
     guard p > 0 else { return -8 }
     guard p < 1 else { return 8 }

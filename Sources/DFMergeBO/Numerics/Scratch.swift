@@ -1,7 +1,7 @@
 /// A fixed block of doubles that lives as long as its owner: room for the dense routines.
 ///
-/// Zero at the start. One owner at a time; never shared between threads. `pointer` is valid while the
-/// object lives, so a local one is held to the end of its use by `withExtendedLifetime`.
+/// Zero at the start. One owner at a time; never shared between threads. `pointer` is valid while
+/// the object lives, so a local one is held to the end of its use by `withExtendedLifetime`.
 final class Scratch {
   let pointer: UnsafeMutablePointer<Double>
   let count: Int

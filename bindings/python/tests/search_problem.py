@@ -1,7 +1,7 @@
 """A small search whose best coefficients are known, in this process or as a program to be killed.
 
-As a program: ``python search_problem.py JOURNAL OUT [SECONDS] [OPTIONS]`` runs the search with a pause
-in each evaluation and writes the merged weights to OUT.
+As a program: ``python search_problem.py JOURNAL OUT [SECONDS] [OPTIONS]`` runs the search with a
+pause in each evaluation and writes the merged weights to OUT.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Problem:
     def fisher(self, request: dfmerge.FisherRequest) -> None:
         """Fisher values that depend on model and coefficient."""
         rng = np.random.default_rng(len(request.model))
-        for name, values in request.buffers.items():
+        for values in request.buffers.values():
             values += (1 + request.coefficient + rng.random(values.shape)).astype(np.float32)
 
     def search(self, **options: Any) -> dfmerge.Search:

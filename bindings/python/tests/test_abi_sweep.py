@@ -1,7 +1,7 @@
 """Every exported function with NULL, foreign, boundary and wrong arguments.
 
-The functions come from the ctypes table, so a new one is covered on the day it is added: a wrong call
-must return a status with a message, and the process must live on.
+The functions come from the ctypes table, so a new one is covered on the day it is added: a wrong
+call must return a status with a message, and the process must live on.
 """
 
 from __future__ import annotations
@@ -170,8 +170,9 @@ def test_a_fisher_handle_ends_with_its_callback() -> None:
 
 
 def test_a_search_is_not_entered_from_its_own_callback() -> None:
-    import dfmerge
     from search_problem import Problem
+
+    import dfmerge
 
     problem = Problem()
 

@@ -47,7 +47,9 @@ def test_we_read_what_safetensors_writes(tmp_path: Path) -> None:
     assert found.dtype("brain") == "BF16" and found.shape("single") == (2, 3, 4)
     for name, tensor in tensors().items():
         array = found[name]
-        as_tensor = array if isinstance(array, torch.Tensor) else torch.from_numpy(np.asarray(array))
+        as_tensor = (
+            array if isinstance(array, torch.Tensor) else torch.from_numpy(np.asarray(array))
+        )
         assert torch.equal(as_tensor.view(tensor.shape), tensor)
 
 
@@ -72,7 +74,9 @@ def test_merging_paths_gives_the_bases_dtypes(tmp_path: Path) -> None:
     dfmerge.save(tensors(), str(base))
     tuned = {k: v + 1 if v.is_floating_point() else v for k, v in tensors().items()}
     dfmerge.save(tuned, str(model))
-    merged = dfmerge.merge("task_arithmetic", {"a": model}, base=base, options={"coefficients": 0.5})
+    merged = dfmerge.merge(
+        "task_arithmetic", {"a": model}, base=base, options={"coefficients": 0.5}
+    )
     assert merged["brain"].dtype == torch.bfloat16
     assert merged["half"].dtype == np.float16
     expected = tensors()["single"].double() + 0.5 * (tuned["single"].double() - tensors()["single"])
@@ -81,7 +85,7 @@ def test_merging_paths_gives_the_bases_dtypes(tmp_path: Path) -> None:
 
 
 def test_errors_name_the_path(tmp_path: Path) -> None:
-    with pytest.raises(dfmerge.InputOutputError, match="nowhere.safetensors") as caught:
+    with pytest.raises(dfmerge.InputOutputError, match=r"nowhere\.safetensors") as caught:
         dfmerge.load(tmp_path / "nowhere.safetensors")
     assert isinstance(caught.value, OSError) and caught.value.code == 201
     bad = tmp_path / "bad.safetensors"

@@ -16,7 +16,9 @@ DTYPES = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": ml_dt
 Weights = dict[str, np.ndarray[Any, Any]]
 
 
-def case(seed: int, models: int, dtype: Any = np.float32) -> tuple[Weights, list[Weights], list[Weights]]:
+def case(
+    seed: int, models: int, dtype: Any = np.float32
+) -> tuple[Weights, list[Weights], list[Weights]]:
     """Random base, models and Fishers; the base and models in `dtype`."""
     rng = np.random.default_rng(seed)
     base = random_weights(rng, int(rng.integers(1, 40)))
@@ -105,7 +107,9 @@ def test_mixed_dtypes() -> None:
         {name: np.asarray(value, np.float16) for name, value in tuned[0].items()},
         {name: np.asarray(value, ml_dtypes.bfloat16) for name, value in tuned[1].items()},
     ]
-    found = dfmerge.merge("df_merge", models, base=base, fishers=fishers, options={"coefficients": 1})
+    found = dfmerge.merge(
+        "df_merge", models, base=base, fishers=fishers, options={"coefficients": 1}
+    )
     assert_close(found, df_merge(base, models, fishers, [1, 1]), base, 1e-6)
 
 
@@ -184,7 +188,9 @@ def test_fisher_merging_follows_the_authors() -> None:
 def test_torch_tensors_in_torch_tensors_out() -> None:
     base = {"w": torch.randn(5, 7, dtype=torch.bfloat16), "n": torch.arange(3)}
     model = {"w": base["w"] + 1, "n": base["n"] + 9}
-    merged = dfmerge.merge("task_arithmetic", {"a": model}, base=base, options={"coefficients": 0.5})
+    merged = dfmerge.merge(
+        "task_arithmetic", {"a": model}, base=base, options={"coefficients": 0.5}
+    )
     assert merged["w"].dtype == torch.bfloat16
     expected = base["w"].double() + 0.5 * (model["w"].double() - base["w"].double())
     assert torch.equal(merged["w"], expected.to(torch.bfloat16))

@@ -165,7 +165,10 @@ def test_an_exception_surfaces_with_its_own_traceback() -> None:
     with pytest.raises(LookupError, match="own error") as caught:
         search.run()
     frames = traceback.extract_tb(caught.value.__traceback__)
-    assert frames[-1].name == "evaluate" and frames[-1].line == 'raise LookupError("the user\'s own error")'
+    assert (
+        frames[-1].name == "evaluate"
+        and frames[-1].line == 'raise LookupError("the user\'s own error")'
+    )
     assert search.result is not None and len(search.result.trials) == 3
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dfmerge
-import dfmerge.torch
 import torch
 from problem import DOMAINS, Problem, Weights, load, log_probs, network
+
+import dfmerge
+import dfmerge.torch
 
 TRIALS = 60
 PAPER_SAMPLES = 30  # the authors' number of pictures per model

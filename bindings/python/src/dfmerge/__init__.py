@@ -16,7 +16,7 @@ from ._errors import (
     InternalError,
     NumericalError,
     ResourceError,
-    Stopped,
+    StoppedError,
 )
 from ._loader import lib as _lib
 from ._merge import load, merge, methods, save
@@ -37,7 +37,7 @@ __all__ = [
     "ResourceError",
     "Result",
     "Search",
-    "Stopped",
+    "StoppedError",
     "Trial",
     "Weights",
     "__version__",

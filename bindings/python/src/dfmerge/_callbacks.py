@@ -76,7 +76,7 @@ class FisherBuffers(Mapping[str, Any]):
             return torch.frombuffer(memory, dtype=torch.float32).view(shape)
         import numpy
 
-        return numpy.frombuffer(memory, dtype=numpy.float32).reshape(shape)
+        return numpy.ctypeslib.as_array(memory).reshape(shape)
 
 
 class FisherRequest:
@@ -175,7 +175,8 @@ def _store(answer: Any, tasks: Sequence[str], scores: Any, variances: Any) -> in
     if not isinstance(answer, Mapping):
         if len(tasks) != 1:
             raise TypeError(
-                f"evaluate returned {answer!r} but the search has the tasks {list(tasks)}: return a "
+                f"evaluate returned {answer!r} but the search has the tasks {list(tasks)}: "
+                f"return a "
                 "dict with a score for each, or pass tasks=['score'] to Search"
             )
         answer = {tasks[0]: answer}

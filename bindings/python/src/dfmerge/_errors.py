@@ -47,7 +47,7 @@ class ResourceError(Error, MemoryError):
     """Memory or threads could not be had (5xx)."""
 
 
-class Stopped(Error):
+class StoppedError(Error):
     """The run was stopped by the stop flag or by a callback (6xx)."""
 
 
@@ -61,7 +61,7 @@ _BY_HUNDRED: dict[int, type[Error]] = {
     3: FormatError,
     4: NumericalError,
     5: ResourceError,
-    6: Stopped,
+    6: StoppedError,
     9: InternalError,
 }
 

@@ -11,6 +11,7 @@ from ._handles import encoded, parsed
 from ._loader import check, lib
 from ._weights import Lent, Weights, WeightsLike, lend
 
+
 def methods() -> list[dict[str, Any]]:
     """Every merging method: id, title, formula, summary, source, needs and options."""
     listing: list[dict[str, Any]] = parsed(lib.dfm_methods_describe)

@@ -70,10 +70,10 @@ class Result:
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the merged checkpoint: the tensors that stand in the target.
 
-        Call it before the target is changed; :meth:`apply` brings the best candidate back. A path that
-        ends in ``.safetensors`` is a file, any other a folder; for a folder, the other files of a base
-        that was given as a folder (config, tokenizer) are copied. A module is saved with its buffers,
-        tied tensors once (the dropped names are in the file's metadata).
+        Call it before the target is changed; :meth:`apply` brings the best candidate back. A path
+        that ends in ``.safetensors`` is a file, any other a folder; for a folder, the other files
+        of a base that was given as a folder (config, tokenizer) are copied. A module is saved with
+        its buffers, tied tensors once (the dropped names are in the file's metadata).
 
         Parameters
         ----------

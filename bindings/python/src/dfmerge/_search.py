@@ -9,7 +9,7 @@ from typing import Any
 
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
-from ._errors import Stopped
+from ._errors import StoppedError
 from ._handles import CancelFlag, encoded, made, parsed
 from ._interrupt import Interruptible
 from ._loader import check, lib
@@ -38,17 +38,17 @@ class Search:
     models : mapping of str to path, state dict or module
         The fine-tuned models by name.
     evaluate : callable
-        ``evaluate(trial)`` scores the weights that stand in the target, on validation data, larger is
-        better: a dict with a score (or a ``(score, variance)`` pair) per task, a number for a single
-        task, or None (or NaN) for a failed trial.
+        ``evaluate(trial)`` scores the weights that stand in the target, on validation data, larger
+        is better: a dict with a score (or a ``(score, variance)`` pair) per task, a number for a
+        single task, or None (or NaN) for a failed trial.
     fisher : callable, optional
         ``fisher(request)`` adds the diagonal Fisher of ``request.model`` to ``request.buffers``;
         :class:`dfmerge.torch.Fisher` is one. Not needed with ``fisher_mode="none"``.
     tasks : sequence of str, optional
         Names of the tasks that ``evaluate`` scores. By default one per model, by the models' names.
     journal : path, optional
-        Where every step is recorded; an existing journal of the same search is continued with exactly
-        the trials of an uninterrupted run.
+        Where every step is recorded; an existing journal of the same search is continued with
+        exactly the trials of an uninterrupted run.
     resume : bool
         False refuses an existing journal.
     progress : bool
@@ -97,9 +97,7 @@ class Search:
         self._base_path = base if isinstance(base, (str, os.PathLike)) else None
         source = self._target.snapshot() if base is None else base
         self._base = lend(source, "base", self._target.aliases)
-        self._sources = [
-            lend(model, name, self._target.aliases) for name, model in models.items()
-        ]
+        self._sources = [lend(model, name, self._target.aliases) for name, model in models.items()]
         settings = dict(options, tasks=self.tasks)
         if fisher_mode is not None:
             settings["fisher"] = fisher_mode
@@ -122,8 +120,8 @@ class Search:
         Raises
         ------
         KeyboardInterrupt
-            On Ctrl-C, once the library has stopped: ``search.result`` has the best so far (None before
-            the first trial), and the same journal continues the search.
+            On Ctrl-C, once the library has stopped: ``search.result`` has the best so far (None
+            before the first trial), and the same journal continues the search.
         Exception
             Whatever a callback raised, with its own traceback.
         dfmerge.Error
@@ -131,7 +129,8 @@ class Search:
         """
         if self.journal is not None and not self._resume and os.path.exists(self.journal):
             raise FileExistsError(
-                f"the journal {self.journal!r} exists; pass resume=True to continue it, or another path"
+                f"the journal {self.journal!r} exists; pass resume=True to continue it, or "
+                f"another path"
             )
         try:
             self._call(
@@ -160,7 +159,13 @@ class Search:
         self._cancel.reset()
         with Interruptible(self._cancel) as guard:
             callbacks = Callbacks(
-                guard, self.models, self.tasks, self._target.merged, self._evaluate, self._fisher, bar
+                guard,
+                self.models,
+                self.tasks,
+                self._target.merged,
+                self._evaluate,
+                self._fisher,
+                bar,
             )
             handle = self._handle.value
             check(lib.dfm_search_set_evaluate(handle, callbacks.evaluate, None))
@@ -171,7 +176,7 @@ class Search:
         bar.close()
         guard.raise_kept()
         if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
-            raise Stopped((message or b"").decode("utf-8", "replace"), status)
+            raise StoppedError((message or b"").decode("utf-8", "replace"), status)
         check_with(status, message)
 
     def _current(self) -> Result | None:

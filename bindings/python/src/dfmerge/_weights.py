@@ -25,9 +25,7 @@ class Weights(Mapping[str, Any]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._handle = made(
-            lib.dfm_weights_open, lib.dfm_weights_free, os.fsencode(self.path)
-        )
+        self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, os.fsencode(self.path))
         listing = parsed(lib.dfm_weights_describe, self._handle.value)
         self._entries = {entry["name"]: entry for entry in listing}
 
@@ -71,9 +69,7 @@ class Lent:
 
     def __init__(self, tensors: Mapping[str, Any], label: str, writable: bool = False) -> None:
         self.tensors = dict(tensors)
-        self.handle: Handle = made(
-            lib.dfm_weights_create, lib.dfm_weights_free, label.encode()
-        )
+        self.handle: Handle = made(lib.dfm_weights_create, lib.dfm_weights_free, label.encode())
         for name, tensor in self.tensors.items():
             if not isinstance(name, str):
                 raise TypeError(f"{label} has the key {name!r}; names must be strings")
@@ -92,9 +88,7 @@ class Lent:
                 )
             )
 
-    def save(
-        self, path: str, options: Mapping[str, Any], cancel: CancelFlag | None = None
-    ) -> None:
+    def save(self, path: str, options: Mapping[str, Any], cancel: CancelFlag | None = None) -> None:
         """Write the tensors to a file or folder."""
         check(
             lib.dfm_weights_save(

@@ -195,7 +195,7 @@ class RecordedGraph:
         if known is None:
             layouts, certain = self._probe(nodes, shapes)
             if certain:
-                self._memory[self.rows, *signature] = layouts
+                self._memory[(self.rows, *signature)] = layouts
         else:
             layouts = [
                 layout and layout.like(shape) for layout, shape in zip(known, shapes, strict=True)

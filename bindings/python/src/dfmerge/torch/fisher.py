@@ -110,7 +110,7 @@ class Fisher:
         data: Mapping[str, Any],
         log_probs: Callable[[Any, Any], Tensor],
         *,
-        samples: int | None = 30,
+        samples: int | None = 100,
         seed: int = 0,
         kind: Literal["exact", "sampled", "empirical"] = "exact",
         target: Literal["class", "choice"] = "class",

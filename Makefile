@@ -55,6 +55,7 @@ test-swift: tools ## Swift tests
 
 test-abi: $(VENV)/.ready lib ## Header, exported symbols and generated files agree
 	Scripts/check-abi.sh
+	Scripts/test-c.sh
 	$(PYTHON) -m pytest -q Scripts/abigen/tests
 
 test-python: $(VENV)/.installed ## Python tests on the installed package, not on the source tree

@@ -19,30 +19,38 @@ final class Journal {
   private let descriptor: Int32
 
   /// Opens `path` for reading and appending, creating it where it does not exist.
-  /// - Throws: `.ioFailure`, `.fileLocked` when another process has it open, `.journalDamaged`
-  ///   when a line before the last is not whole.
+  /// - Throws: `.ioFailure` (also for a pipe or a device), `.fileLocked` when another process has
+  ///   it open, `.journalDamaged` when a line before the last is not whole or when the file is no
+  ///   journal at all. The file is unchanged then.
   init(path: String) throws(DFMergeError) {
     self.path = path
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0o644)
+    // O_NONBLOCK: opening a device must not wait; regular files do not care.
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else {
       throw Journal.failure("opened", path)
     }
+    // From here on deinit closes the descriptor when something throws; a second close could hit a
+    // file that another thread of the host has just opened under the same number.
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Journal.failure("looked at", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw DFMergeError(
+        .ioFailure, "The journal '\(path)' is not a regular file; choose another path.",
+        context: ["path": path])
+    }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
+      guard errno == EWOULDBLOCK else { throw Journal.failure("locked", path) }
       throw DFMergeError(
         .fileLocked,
         "The journal '\(path)' is in use by another search; wait for it or choose another path.",
         context: ["path": path])
     }
-    do throws(DFMergeError) {
-      try load()
-    } catch {
-      close(descriptor)
-      throw error
-    }
+    try load()
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    if descriptor >= 0 { close(descriptor) }
+  }
 
   /// Appends one event; it is on disk when this returns if `durably`.
   func append(_ event: JSONValue, durably: Bool) throws(DFMergeError) {
@@ -88,6 +96,13 @@ final class Journal {
             + "the last line; restore the file or start with a new journal.",
           context: ["path": path, "line": "\(number)"])
       }
+      // Nor is the only line of a file that never was a journal: it may be all that somebody has.
+      guard start > 0 || Journal.isTornStart(bytes[...]) else {
+        throw DFMergeError(
+          .journalDamaged,
+          "The file '\(path)' is not a journal; it is left as it is. Choose another path.",
+          context: ["path": path])
+      }
       repairedBytes = bytes.count - start
       guard ftruncate(descriptor, off_t(start)) == 0, fsync(descriptor) == 0 else {
         throw Journal.failure("repaired", path)
@@ -109,6 +124,12 @@ final class Journal {
       guard count > 0 else { return bytes }
       bytes += block[..<count]
     }
+  }
+
+  /// Whether `bytes` can be what a kill has left of a journal's first line: its beginning, or the
+  /// zeros of a file that grew before its bytes came.
+  private static func isTornStart(_ bytes: ArraySlice<UInt8>) -> Bool {
+    bytes.allSatisfy { $0 == 0 } || zip(bytes, prefix).allSatisfy { $0 == $1 }
   }
 
   private static func event(_ line: ArraySlice<UInt8>) -> JSONValue? {

@@ -10,6 +10,11 @@ import DFMergeCore
 extension Search {
   /// Opens the journal, checks that it belongs to this search, and takes over its finished trials.
   func openJournal(_ path: String) throws(DFMergeError) {
+    // A journal that begins in the middle of a search could never be continued.
+    guard trials.isEmpty else {
+      throw DFMergeError(
+        .invalidState, "This search has run already; make a new one to continue its journal.")
+    }
     let journal = try Journal(path: path)
     if let first = journal.events.first {
       try check(first, path: path)
@@ -76,31 +81,36 @@ extension Search {
   }
 
   private func replay(_ journal: Journal) throws(DFMergeError) {
-    guard trials.isEmpty else {
-      throw DFMergeError(
-        .invalidState, "This search has run already; make a new one to continue its journal.")
-    }
     var start: JSONValue?
     for event in journal.events {
       switch event["type"]?.stringValue {
       case "trial": start = event
       case "result":
         guard let begun = start, let record = TrialRecord(start: begun, result: event),
-          record.number == trials.count, record.point.count == space.dimension,
-          record.candidate.coefficients.count == models.count
+          fits(record), (try? take(record)) != nil
         else {
           throw DFMergeError(
             .journalDamaged,
             "The result of trial \(trials.count) in the journal '\(journal.path)' does not "
               + "follow its "
-              + "start; restore the file or start with a new journal.",
+              + "start or does not fit this search; restore the file or start with a new journal.",
             context: ["path": journal.path])
         }
-        try take(record)
         start = nil
       default: break
       }
     }
+  }
+}
+
+extension Search {
+  /// Whether a record can be the next trial of this search; the optimiser checks the rest.
+  private func fits(_ record: TrialRecord) -> Bool {
+    let coefficients = record.candidate.coefficients
+    return record.number == trials.count && coefficients.count == models.count
+      && zip(options.bounds, coefficients).allSatisfy { $0.contains($1) }
+      && (0...1).contains(record.candidate.exponent)
+      && record.scores.count == (record.isComplete ? options.tasks.count : 0)
   }
 }
 

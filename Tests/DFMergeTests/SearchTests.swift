@@ -213,4 +213,41 @@ import Testing
       }
     }
   }
+
+  @Test func testSharedMemory_isRefusedUnderAnyName() throws {
+    let memory = try AlignedBuffer(byteCount: 64)
+    func part(_ name: String, _ low: Int, _ high: Int) throws -> MutableTensorView {
+      try MutableTensorView(
+        name: name, dtype: .f32, shape: try Shape([(high - low) / 4]),
+        bytes: UnsafeMutableRawBufferPointer(rebasing: memory.bytes[low..<high]))
+    }
+    func lent(_ tensor: MutableTensorView, as name: String) throws -> TensorView {
+      try TensorView(
+        name: name, dtype: .f32, shape: tensor.shape, bytes: UnsafeRawBufferPointer(tensor.bytes))
+    }
+    let (x, y) = (try part("x", 0, 16), try part("y", 16, 32))
+    func refusal(_ target: [MutableTensorView], _ base: [TensorView]) -> DFMergeError? {
+      #expect(throws: DFMergeError.self) {
+        try Search(
+          target: target, base: try NamedWeights(base, label: "base"),
+          models: [
+            (
+              "a",
+              try NamedWeights(
+                [lent(part("", 32, 48), as: "x"), lent(part("", 48, 64), as: "y")], label: "a")
+            )
+          ])
+      }
+    }
+    let crossed = refusal([x, y], [try lent(y, as: "x"), try lent(part("", 40, 56), as: "y")])
+    #expect(crossed?.message.contains("'x' of base shares memory with tensor 'y'") == true)
+    let wide = try part("y", 12, 28)
+    let free = [try lent(part("", 32, 48), as: "x"), try lent(part("", 32, 48), as: "y")]
+    let torn = refusal([x, wide], free)
+    #expect(torn?.message.contains("'x' and 'y' of the target share memory") == true)
+    // Inputs may share memory with each other, and a target may touch its neighbour.
+    _ = try Search(
+      target: [x, y], base: try NamedWeights(free, label: "base"),
+      models: [("a", try NamedWeights(free, label: "a"))])
+  }
 }

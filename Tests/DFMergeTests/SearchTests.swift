@@ -125,7 +125,8 @@ import Testing
 
   @Test(arguments: [
     ("{\"fisher\":\"none\",\"exponent\":0.5}", "exponent"),
-    ("{\"nodes\":4}", "nodes"), ("{\"kappa\":2}", "kappa"), ("{\"xi\":0.1}", "xi"),
+    ("{\"fisher\":\"static\",\"nodes\":4}", "nodes"), ("{\"kappa\":2}", "kappa"),
+    ("{\"xi\":0.1}", "xi"),
     ("{\"task_weights\":{\"a\":1,\"b\":1}}", "task_weights"),
     ("{\"aggregate\":\"weighted\"}", "task_weights"), ("{\"tasks\":[]}", "tasks"),
     ("{\"trials\":0}", "trials"), ("{\"seed\":-1}", "seed"),

@@ -126,6 +126,41 @@ def test_tensors_that_do_not_add_up_are_refused(
     lib.dfm_weights_free(weights)
 
 
+def test_a_tensor_that_runs_past_the_end_of_memory_is_refused() -> None:
+    weights = ctypes.c_void_p()
+    assert lib.dfm_weights_create(b"w", ctypes.byref(weights)) == 0
+    sizes = (ctypes.c_int64 * 1)(64)
+    last = 2**64 - 16
+    assert lib.dfm_weights_add(weights, b"t", _ffi.DFM_DTYPE_F32, sizes, 1, last, 256, 1) == 100
+    assert b"end of memory" in lib.dfm_last_error_message()
+    lib.dfm_weights_free(weights)
+
+
+def test_an_empty_gradient_is_checked_like_any_other() -> None:
+    from search_problem import Problem
+
+    import dfmerge
+
+    problem = Problem()
+    answers: list[int] = []
+
+    def fisher(request: Any) -> None:
+        problem.fisher(request)
+        for name, weight in ((b"b", 1.0), (b"unknown", 1.0)):
+            answers.append(
+                lib.dfm_fisher_accumulate(
+                    request._handle, name, _ffi.DFM_DTYPE_F32, None, 0, weight
+                )
+            )
+
+    dfmerge.Search(
+        problem.target, problem.base, problem.models, problem.evaluate, fisher, preset="paper",
+        trials=1, progress=False,
+    ).run()  # fmt: skip
+    assert set(answers[0::2]) == {_ffi.DFM_ERROR_SHAPE_MISMATCH}
+    assert set(answers[1::2]) == {_ffi.DFM_ERROR_MISSING_TENSOR}
+
+
 def test_handles_are_used_up_once() -> None:
     flag = ctypes.c_void_p()
     assert lib.dfm_cancel_create(ctypes.byref(flag)) == 0

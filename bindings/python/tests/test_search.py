@@ -458,3 +458,57 @@ def test_the_base_defaults_to_what_the_target_holds() -> None:
         progress=False,
     )  # fmt: skip
     assert search.run().value > 0.9
+
+
+@pytest.mark.parametrize("when", [0, 2, 5])
+def test_a_module_that_moves_during_the_search_is_noticed(when: int) -> None:
+    """Else every later merge would go past the module, and old weights would be scored."""
+    model = torch.nn.Linear(3, 2)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    tuned = {"a": {name: value + 1 for name, value in state.items()}}
+
+    def evaluate(trial: dfmerge.Trial) -> float:
+        if trial.number == when:
+            model.weight.data = model.weight.data.clone()
+        return float(model.weight.detach().sum())
+
+    search = dfmerge.Search(
+        model, state, tuned, evaluate, fisher_mode="none", trials=6, initial=2, progress=False
+    )
+    with pytest.raises(RuntimeError, match="'weight' was replaced or moved"):
+        search.run()
+    assert search.result is not None and len(search.result.trials) == when + 1
+
+
+def test_a_parameter_of_a_dict_target_may_be_given_other_memory() -> None:
+    """The library keeps writing to memory that is alive, whatever becomes of the parameter."""
+    parameter = torch.nn.Parameter(torch.zeros(1 << 16))
+    place = parameter.data_ptr()
+    base = {"w": torch.zeros(1 << 16)}
+    search = dfmerge.Search(
+        {"w": parameter}, base, {"a": {"w": torch.ones(1 << 16)}}, lambda trial: 0.0,
+        fisher_mode="none", trials=2, initial=1, progress=False,
+    )  # fmt: skip
+    parameter.data = torch.zeros(1)
+    others = [torch.full((1 << 16,), 7.0) for _ in range(4)]
+    assert all(other.data_ptr() != place for other in others)  # the memory is still held
+    search.run()
+    assert all((other == 7).all() for other in others)
+
+
+def test_a_file_that_has_only_the_other_name_of_a_tied_tensor(tmp_path: Path) -> None:
+    class Tied(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Linear(3, 3, bias=False)
+            self.second = torch.nn.Linear(3, 3, bias=False)
+            self.second.weight = self.first.weight
+
+    model = Tied()
+    path = tmp_path / "model.safetensors"
+    dfmerge.save({"second.weight": torch.ones(3, 3)}, path)
+    search = dfmerge.Search(
+        model, path, {"a": path}, lambda trial: 0.0, fisher_mode="none", trials=1, progress=False
+    )
+    search.run()
+    assert (model.first.weight == 1).all()

@@ -11,6 +11,7 @@ from . import _arrays, _ffi
 from ._interrupt import Interruptible
 from ._loader import check, lib
 from ._progress import Progress
+from ._target import Target
 
 
 class Trial:
@@ -131,7 +132,7 @@ class Callbacks:
         guard: Interruptible,
         models: Sequence[str],
         tasks: Sequence[str],
-        targets: Mapping[str, Any],
+        target: Target,
         evaluate: Callable[[Trial], Any],
         fisher: Callable[[FisherRequest], None] | None,
         progress: Progress,
@@ -140,6 +141,7 @@ class Callbacks:
             user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
         ) -> int:
             def body() -> int:
+                target.check()
                 trial = Trial(number, dict(zip(models, values[:count], strict=True)))
                 return _store(evaluate(trial), tasks, scores, variances)
 
@@ -151,7 +153,8 @@ class Callbacks:
                     raise TypeError(
                         "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
                     )
-                fisher(FisherRequest(models[model], coefficient, handle, targets))
+                target.check()
+                fisher(FisherRequest(models[model], coefficient, handle, target.merged))
                 return _ffi.DFM_CALLBACK_OK
 
             return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)

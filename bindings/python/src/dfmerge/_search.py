@@ -162,7 +162,7 @@ class Search:
                 guard,
                 self.models,
                 self.tasks,
-                self._target.merged,
+                self._target,
                 self._evaluate,
                 self._fisher,
                 bar,
@@ -178,6 +178,7 @@ class Search:
         if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
             raise StoppedError((message or b"").decode("utf-8", "replace"), status)
         check_with(status, message)
+        self._target.check()  # the last callback may have moved what was written after it
 
     def _current(self) -> Result | None:
         """The result so far; None without a complete trial."""

@@ -16,14 +16,15 @@ class Target:
 
     def __init__(self, target: Any) -> None:
         self._module: Any = None
+        self._bound: Any = None
         #: Tied names that are not registered, by the name that is.
         self.aliases: dict[str, str] = {}
         if hasattr(target, "named_parameters"):
             from .torch import bind
 
             self._module = target
-            bound = bind(target)
-            tensors, self.aliases = bound.tensors, dict(bound.aliases)
+            self._bound = bind(target)
+            tensors, self.aliases = self._bound.tensors, dict(self._bound.aliases)
         elif isinstance(target, Mapping):
             tensors = dict(target)
         else:
@@ -37,6 +38,14 @@ class Target:
             for name, tensor in self.lent.tensors.items()
             if _arrays.view(name, tensor, writable=True).dtype in _MERGED
         }
+
+    def check(self) -> None:
+        """Raise RuntimeError where a module's parameters no longer stand in the memory bound.
+
+        Every merge would go past the module then, and every score would be that of old weights.
+        """
+        if self._bound is not None:
+            self._bound.check()
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of what the target holds now."""

@@ -68,7 +68,12 @@ class Lent:
     """Tensors of the host's behind a handle; keeps them alive for as long as the handle."""
 
     def __init__(self, tensors: Mapping[str, Any], label: str, writable: bool = False) -> None:
-        self.tensors = dict(tensors)
+        # Detached, a tensor keeps its memory also when `.data = ...` or `.half()` gives the
+        # parameter that it came from another.
+        self.tensors = {
+            name: tensor.detach() if _arrays.is_torch(tensor) else tensor
+            for name, tensor in tensors.items()
+        }
         self.handle: Handle = made(lib.dfm_weights_create, lib.dfm_weights_free, label.encode())
         for name, tensor in self.tensors.items():
             if not isinstance(name, str):
@@ -103,10 +108,16 @@ class Lent:
 class Labelled:
     """Opened weights under another name, for messages and options per model."""
 
-    def __init__(self, weights: Weights, label: str) -> None:
+    def __init__(
+        self, weights: Weights, label: str, aliases: Mapping[str, str] | None = None
+    ) -> None:
         self.weights = weights
         self.handle = made(lib.dfm_weights_create, lib.dfm_weights_free, label.encode())
-        for name in weights:
+        names = {name: name for name in weights}
+        for alias, kept in (aliases or {}).items():
+            if alias in weights:
+                names.setdefault(kept, alias)
+        for shown, name in names.items():
             data, size = ctypes.c_void_p(), ctypes.c_int64()
             check(
                 lib.dfm_weights_data(
@@ -117,7 +128,7 @@ class Labelled:
             check(
                 lib.dfm_weights_add(
                     self.handle.value,
-                    name.encode(),
+                    shown.encode(),
                     _arrays.DTYPE_NUMBERS[weights.dtype(name)],
                     (ctypes.c_int64 * len(sizes))(*sizes),
                     len(sizes),
@@ -137,7 +148,7 @@ def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = No
     if isinstance(source, (str, os.PathLike)):
         source = Weights(source)
     if isinstance(source, Weights):
-        return Labelled(source, label)
+        return Labelled(source, label, aliases)
     if hasattr(source, "state_dict"):
         source = source.state_dict()
     if not isinstance(source, Mapping):

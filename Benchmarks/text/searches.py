@@ -1,4 +1,4 @@
-"""The rows that search: the paper's preset, the search without Fisher, our default."""
+"""The rows that search: the paper's preset, without Fisher, static Fisher, our default."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Method:
 SEARCHES: dict[str, Method] = {
     "paper": Method("DF-Merge, the paper's preset", {"preset": "paper"}, samples=30),
     "no_fisher": Method("search without Fisher", {"fisher_mode": "none"}),
+    "static": Method("DF-Merge, static Fisher", {"fisher_mode": "static"}, samples=100),
     "default": Method("DF-Merge, our default", samples=100),
 }
 

@@ -21,13 +21,12 @@ from table import write
 
 def main() -> None:
     """Measure what is missing, then print the whole table."""
+    methods = [*BASELINES, *SEARCHES]
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the text tasks")
     parser.add_argument("--cache", type=Path, default=Path("build/bench/text"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the searches")
-    parser.add_argument(
-        "--methods", nargs="+", choices=[*BASELINES, *SEARCHES], default=[*BASELINES, *SEARCHES]
-    )
+    parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -19,11 +19,12 @@ TITLES = {
     "fisher": "Fisher merging (uniform), mean of draws",
     "paper": "DF-Merge, the paper's preset",
     "no_fisher": "search without Fisher",
+    "static": "DF-Merge, static Fisher",
     "default": "DF-Merge, our default",
 }
 DATA_FREE = ("pretrained", "average", "task_arithmetic", "ties")
 UPPER_BOUND = "individual"
-SEARCHES = ("paper", "no_fisher", "default")
+SEARCHES = ("paper", "no_fisher", "static", "default")
 # Points of mean test accuracy by which a row without data or chance may differ.
 TOLERANCE = 0.3
 # A difference of seed means counts as spread up to this many standard errors.

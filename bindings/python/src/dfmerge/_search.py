@@ -40,7 +40,9 @@ class Search:
     evaluate : callable
         ``evaluate(trial)`` scores the weights that stand in the target, on validation data, larger
         is better: a dict with a score (or a ``(score, variance)`` pair) per task, a number for a
-        single task, or None (or NaN) for a failed trial.
+        single task, or None (or NaN) for a failed trial. Give a variance only where measuring the
+        same candidate again would give another score (sampled data or decoding): on a fixed
+        validation set it would not.
     fisher : callable, optional
         ``fisher(request)`` adds the diagonal Fisher of ``request.model`` to ``request.buffers``;
         :class:`dfmerge.torch.Fisher` is one. Not needed with ``fisher_mode="none"``.

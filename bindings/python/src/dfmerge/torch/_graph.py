@@ -191,11 +191,12 @@ class RecordedGraph:
             (node.name(), len(shape), *Layout.fits(shape, self.rows))
             for node, shape in zip(nodes, shapes, strict=True)
         )
-        known = self._memory.get((self.rows, *signature))
+        key = (self.rows, *signature)
+        known = self._memory.get(key)
         if known is None:
             layouts, certain = self._probe(nodes, shapes)
             if certain:
-                self._memory[(self.rows, *signature)] = layouts
+                self._memory[key] = layouts
         else:
             layouts = [
                 layout and layout.like(shape) for layout, shape in zip(known, shapes, strict=True)

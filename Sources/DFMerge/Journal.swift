@@ -7,7 +7,8 @@ import Glibc
 /// Format of a line:  {"crc":"xxxxxxxx","event":{...}}\n   with the CRC-32 of the event's bytes.
 /// Each event is written with one `write` and, where `durably`, followed by `fsync`. A file whose
 /// last line is torn is cut back to its last whole line when it is opened; damage anywhere before
-/// that is an error. The file is locked (`flock`) for as long as the journal is open. Events that
+/// that is an error. The file is locked (`flock`) for as long as the journal is open, by this
+/// process alone (see ``OpenJournals``). Events that
 /// say when and how fast ("session", "timing") are kept apart from those that say what happened,
 /// so that two runs of one search have equal lines but for those.
 final class Journal {
@@ -25,7 +26,8 @@ final class Journal {
   init(path: String) throws(DFMergeError) {
     self.path = path
     // O_NONBLOCK: opening a device must not wait; regular files do not care.
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NONBLOCK, 0o644)
+    descriptor = OpenJournals.shared.open(
+      path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else {
       throw Journal.failure("opened", path)
     }
@@ -48,12 +50,16 @@ final class Journal {
     try load()
   }
 
-  deinit {
-    if descriptor >= 0 { close(descriptor) }
-  }
+  deinit { OpenJournals.shared.close(descriptor) }
 
   /// Appends one event; it is on disk when this returns if `durably`.
   func append(_ event: JSONValue, durably: Bool) throws(DFMergeError) {
+    guard OpenJournals.shared.contains(descriptor) else {
+      throw DFMergeError(
+        .invalidState,
+        "The journal '\(path)' belongs to the process that this one was forked from; run a search "
+          + "in one process.", context: ["path": path])
+    }
     let payload = Array(try event.text().utf8)
     var line = Array("{\"crc\":\"\(Journal.hex(CRC32.of(payload)))\",\"event\":".utf8)
     line += payload

@@ -317,6 +317,66 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, long: bool) -> N
         assert out.read_bytes() == whole_out.read_bytes()
 
 
+def test_a_worker_that_outlives_a_killed_search_does_not_hold_its_journal(tmp_path: Path) -> None:
+    journal = str(tmp_path / "run.jsonl")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        problem = Problem()
+
+        def evaluate(trial: dfmerge.Trial) -> Any:
+            if trial.number == 2:
+                if os.fork() == 0:
+                    os.read(read, 1)  # lives until the test closes the pipe
+                    os._exit(0)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return problem.evaluate(trial)
+
+        dfmerge.Search(
+            problem.target, problem.base, problem.models, evaluate, fisher_mode="none", trials=5,
+            initial=2, journal=journal, progress=False,
+        ).run()  # fmt: skip
+        os._exit(1)
+    os.close(read)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    options = {"fisher_mode": "none", "trials": 5, "initial": 2}
+    try:
+        resumed = Problem().search(journal=journal, **options).run()
+    finally:
+        os.close(write)
+    assert len(resumed.trials) == 5
+    assert resumed.coefficients == Problem().search(**options).run().coefficients
+
+
+def test_a_forked_child_leaves_its_parents_journal_alone(tmp_path: Path) -> None:
+    problem = Problem()
+    journal = str(tmp_path / "run.jsonl")
+    parent = os.getpid()
+    answers: list[int] = []
+
+    def evaluate(trial: dfmerge.Trial) -> Any:
+        if trial.number == 1:
+            child = os.fork()
+            if child:
+                answers.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return problem.evaluate(trial)
+
+    search = dfmerge.Search(
+        problem.target, problem.base, problem.models, evaluate, fisher_mode="none", trials=4,
+        initial=2, journal=journal, progress=False,
+    )  # fmt: skip
+    try:
+        search.run()
+    except dfmerge.ArgumentError as error:
+        os._exit(17 if "forked" in str(error) and os.getpid() != parent else 1)
+    assert os.getpid() == parent or os._exit(2) is None
+    assert answers == [17]
+    plain = tmp_path / "plain.jsonl"
+    Problem().search(journal=str(plain), fisher_mode="none", trials=4, initial=2).run()
+    assert reproducible(journal) == reproducible(str(plain))
+
+
 def test_an_existing_journal_is_refused_without_resume(tmp_path: Path) -> None:
     journal = tmp_path / "run.jsonl"
     Problem().search(trials=3, journal=journal).run()

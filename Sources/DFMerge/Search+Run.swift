@@ -56,8 +56,9 @@ extension Search {
       number: trials.count, origin: suggestion.origin.rawValue, point: suggestion.point,
       candidate: candidate, outcome: outcome)
     record.seconds = clock.trial
-    try finish(record)
+    // The journal first: a trial that it could not take is not counted, and is run again.
     try journal?.append(record.resultEvent, durably: true)
+    try finish(record)
     try journal?.append(record.timingEvent, durably: false)
   }
 

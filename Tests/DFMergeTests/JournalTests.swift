@@ -203,6 +203,35 @@ import Testing
     #expect(journal.bytes.isEmpty)
   }
 
+  @Test(arguments: [0, 1, 8])
+  func testRunAgain_withTheSameJournalContinuesIt(_ stop: Int) throws {
+    let whole = try JournalTests.uninterrupted()
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    let search = try fixture.search(JournalTests.options)
+    fixture.beforeEvaluation = { number throws(DFMergeError) in
+      if number == stop { throw DFMergeError(.cancelled, "stopped by the test") }
+      return true
+    }
+    for _ in 0..<2 {
+      #expect(throws: DFMergeError.self) { try search.run(journal: journal.path, host: fixture) }
+    }
+    fixture.beforeEvaluation = { _ throws(DFMergeError) in true }
+    _ = try search.run(journal: journal.path, host: fixture)
+    #expect(journal.reproducibleLines == whole.lines)
+    #expect(fixture.merged == whole.merged)
+    #expect(fixture.evaluations == 14)
+    // Another search's trials, of the same settings, are not taken for this one's.
+    let other = try SearchFixture()
+    other.beforeEvaluation = { number throws(DFMergeError) in number != 2 }
+    let elsewhere = try other.search(JournalTests.options)
+    _ = try elsewhere.run(journal: nil, host: other)
+    let error = #expect(throws: DFMergeError.self) {
+      try elsewhere.run(journal: journal.path, host: other)
+    }
+    #expect(error?.code == .invalidState)
+  }
+
   /// Lines with a right checksum and a wrong content: each is damage, none is a trap.
   @Test(arguments: [
     ("\"point\":[", "\"point\":[7,"), ("\"number\":0", "\"number\":1e300"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -97,6 +98,27 @@ def test_options_text_is_checked(text: bytes) -> None:
     # The empty text means defaults; that search is refused for sharing memory.
     assert status in (100, 107, 301)
     lib.dfm_weights_free(weights)
+
+
+def test_deeply_nested_text_fits_a_small_stack() -> None:
+    text = b'{"weights":' + b"[" * 500 + b"]" * 500 + b"}"
+    answers: list[int] = []
+
+    def merge() -> None:
+        weights = ctypes.c_void_p()
+        assert lib.dfm_weights_create(b"w", ctypes.byref(weights)) == 0
+        models = (ctypes.c_void_p * 1)(weights.value)
+        answers.append(lib.dfm_merge(b"average", text, None, models, 1, None, weights, 1, None))
+        lib.dfm_weights_free(weights)
+
+    before = threading.stack_size(512 << 10)
+    try:
+        thread = threading.Thread(target=merge)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert answers == [_ffi.DFM_ERROR_INVALID_JSON]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,21 @@ def text(create: Callable[..., int], *arguments: Any) -> str:
 def parsed(create: Callable[..., int], *arguments: Any) -> Any:
     """Like :func:`text`, parsed as JSON."""
     return json.loads(text(create, *arguments))
+
+
+def c_text(value: str, what: str) -> bytes:
+    """A name for a C string, which would end at a NUL and mean another one."""
+    if "\0" in value:
+        raise ValueError(f"{what} {value!r} holds a NUL character; use another")
+    return value.encode()
+
+
+def c_path(path: str | os.PathLike[str]) -> bytes:
+    """A path for a C string."""
+    encoded_path = os.fsencode(path)
+    if b"\0" in encoded_path:
+        raise ValueError(f"the path {path!r} holds a NUL character; use another")
+    return encoded_path
 
 
 def encoded(options: Any) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Any
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
 from ._errors import StoppedError
-from ._handles import CancelFlag, encoded, made, parsed
+from ._handles import CancelFlag, c_path, encoded, made, parsed
 from ._interrupt import Interruptible
 from ._loader import check, lib
 from ._progress import Progress
@@ -135,9 +135,7 @@ class Search:
                 f"another path"
             )
         try:
-            self._call(
-                lib.dfm_search_run, None if self.journal is None else os.fsencode(self.journal)
-            )
+            self._call(lib.dfm_search_run, None if self.journal is None else c_path(self.journal))
         except BaseException:
             self.result = self._current()
             raise

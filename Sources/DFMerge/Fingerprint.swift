@@ -1,4 +1,5 @@
 import DFMergeCore
+import DFMergeEngine
 
 /// A checksum that tells one set of weights from another without reading all of it.
 ///
@@ -19,6 +20,16 @@ enum Fingerprint {
           sum.add(bytes[start..<min(start + 8, bytes.count)])
         }
       }
+    }
+    return String(sum.value, radix: 16)
+  }
+
+  /// A checksum of the names, dtypes and shapes of a target: the same candidates rounded to another
+  /// type are other weights, with other scores.
+  static func of(target plan: MergePlan) -> String {
+    var sum = CRC32()
+    for tensor in plan.entries.map(\.target) + plan.copies.map(\.target) {
+      sum.add("\(tensor.name) \(tensor.dtype.name) \(tensor.shape)".utf8)
     }
     return String(sum.value, radix: 16)
   }

@@ -1,7 +1,8 @@
 import DFMergeCore
 
 /// Events of a search's journal, in the order in which they appear:
-///   search    once: format, library, options, models, fingerprint of the weights
+///   search    once: format, library, options, models, fingerprint of the weights, and
+///             of the target's dtypes
 ///   session   each time the journal is opened; not reproduced by a resumed run
 ///   trial     before an evaluation: number, origin, point, coefficients, exponent
 ///   result    after it: state, value, variance, scores, variances, or the reason of a failure
@@ -45,7 +46,7 @@ extension Search {
     .object([
       "type": .string("search"), "format": .int(1), "library": .string(DFMergeVersion.string),
       "options": options.json, "models": .array(models.map(JSONValue.string)),
-      "fingerprint": .string(fingerprint),
+      "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
     ])
   }
 
@@ -68,6 +69,10 @@ extension Search {
     }
     for key in ["format", "models", "fingerprint"] where found[key] != own[key] {
       throw mismatch(key == "fingerprint" ? "weights' fingerprint" : key, found[key], own[key])
+    }
+    // Journals of the first versions do not have it.
+    if let old = found["target"], old != own["target"] {
+      throw mismatch("target's names, dtypes and shapes (as a checksum)", old, own["target"])
     }
     let old = found["options"]?.objectValue ?? [:]
     let new = own["options"]?.objectValue ?? [:]

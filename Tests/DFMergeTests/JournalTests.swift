@@ -105,6 +105,24 @@ import Testing
     #expect(error?.message.contains("fingerprint") == true)
   }
 
+  @Test func testTargetOfAnotherType_isRefused() throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    _ = try fixture.search("{\"trials\":2}").run(journal: journal.path, host: fixture)
+    let memory = try AlignedBuffer(byteCount: fixture.target[0].shape.elementCount * 2)
+    let half = try Search(
+      target: [
+        try MutableTensorView(
+          name: "w", dtype: .bf16, shape: fixture.target[0].shape, bytes: memory.bytes)
+      ], base: fixture.base, models: fixture.models,
+      options: try JSONValue(
+        parsing: "{\"trials\":2,\"tasks\":[\"a\",\"b\"]}".utf8, what: "options"))
+    let error = #expect(throws: DFMergeError.self) {
+      try half.run(journal: journal.path, host: fixture)
+    }
+    #expect(error?.code == .journalMismatch && error?.message.contains("dtypes") == true)
+  }
+
   @Test func testThreads_changeNeitherJournalNorBytes() throws {
     var lines: [[String]] = []
     var merged: [[Float]] = []

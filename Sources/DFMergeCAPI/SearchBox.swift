@@ -1,6 +1,7 @@
 import CDFMergeShims
 import DFMerge
 import DFMergeCore
+import Synchronization
 
 /// A search behind a handle, with the callbacks that its host has set.
 final class SearchBox: HandleObject {
@@ -8,8 +9,9 @@ final class SearchBox: HandleObject {
   let search: Search
   let host: CallbackHost
   var result: SearchResult?
-  /// Raised while callbacks run, because the handle must not be used from inside one.
-  var isRunning = false
+  /// Raised while callbacks run, because the handle must not be used from inside one. Atomic, so
+  /// that a second thread is refused as well.
+  private let isRunning = Atomic<Bool>(false)
 
   init(_ search: Search) {
     self.search = search
@@ -18,12 +20,11 @@ final class SearchBox: HandleObject {
 
   /// Runs `body` unless a run of this search is under way.
   func exclusively(_ body: () throws(DFMergeError) -> Void) throws(DFMergeError) {
-    guard !isRunning else {
+    guard !isRunning.exchange(true, ordering: .acquiring) else {
       throw DFMergeError(
         .invalidState, "The search is running; this call is not for use inside its callbacks.")
     }
-    isRunning = true
-    defer { isRunning = false }
+    defer { isRunning.store(false, ordering: .releasing) }
     try body()
   }
 }

@@ -242,6 +242,13 @@ def test_bad_arrays_are_refused_with_a_remedy() -> None:
         dfmerge.merge("average", [{"w": torch.zeros(4, device="meta")}])
 
 
+def test_a_numpy_scalar_has_no_memory_to_lend() -> None:
+    with pytest.raises(TypeError, match="scalar"):
+        dfmerge.merge("average", [{"w": np.float32(1)}])
+    merged = dfmerge.merge("average", [{"w": np.asarray(np.float32(1))}])
+    assert merged["w"].shape == () and merged["w"] == 1
+
+
 def test_output_in_the_inputs_memory_is_refused() -> None:
     array = np.ones(4, np.float32)
     with pytest.raises(dfmerge.ArgumentError, match="own memory"):

@@ -115,6 +115,11 @@ def _torch_view(name: str, tensor: Any) -> ArrayView:
 
 
 def _numpy_view(name: str, array: Any, writable: bool) -> ArrayView:
+    if any(
+        kind.__module__ == "numpy" and kind.__name__ == "generic" for kind in type(array).__mro__
+    ):
+        # Its interface points to a copy that is gone when the call returns.
+        raise TypeError(f"tensor {name!r} is a numpy scalar; pass numpy.asarray(value)")
     interface = array.__array_interface__
     if interface.get("strides") is not None:
         raise ValueError(f"array {name!r} is not contiguous; pass numpy.ascontiguousarray(array)")

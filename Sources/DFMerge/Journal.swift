@@ -7,7 +7,7 @@ import Glibc
 /// Format of a line:  {"crc":"xxxxxxxx","event":{...}}\n   with the CRC-32 of the event's bytes.
 /// Each event is written with one `write` and, where `durably`, followed by `fsync`. A file whose
 /// last line is torn is cut back to its last whole line when it is opened; damage anywhere before
-/// that is an error. The file is locked (`flock`) for as long as the journal is open. Events that
+/// that is an error, and so is a file that does not begin like a journal. The file is locked (`flock`) for as long as the journal is open. Events that
 /// say when and how fast ("session", "timing") are kept apart from those that say what happened,
 /// so that two runs of one search have equal lines but for those.
 final class Journal {
@@ -20,7 +20,7 @@ final class Journal {
 
   /// Opens `path` for reading and appending, creating it where it does not exist.
   /// - Throws: `.ioFailure`, `.fileLocked` when another process has it open, `.journalDamaged`
-  ///   when a line before the last is not whole.
+  ///   when a line before the last is not whole, or for a file that is not a journal.
   init(path: String) throws(DFMergeError) {
     self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0o644)
@@ -87,6 +87,13 @@ final class Journal {
             + "is not "
             + "the last line; restore the file or start with a new journal.",
           context: ["path": path, "line": "\(number)"])
+      }
+      // A first line that does not even begin like ours is somebody else's file.
+      guard start > 0 || bytes.starts(with: Journal.prefix.prefix(bytes.count)) else {
+        throw DFMergeError(
+          .journalDamaged,
+          "The file '\(path)' is not a journal and was left as it is; choose another path.",
+          context: ["path": path, "line": "1"])
       }
       repairedBytes = bytes.count - start
       guard ftruncate(descriptor, off_t(start)) == 0, fsync(descriptor) == 0 else {

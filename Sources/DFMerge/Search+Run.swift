@@ -42,7 +42,9 @@ extension Search {
   private func runTrial(_ host: any SearchHost) throws(DFMergeError) {
     clock.trial = TrialRecord.Seconds()
     let asked = SearchClock.now()
-    let suggestion = try optimizer.ask()
+    // A stopped run leaves its trial's suggestion pending, and goes on with it.
+    let suggestion =
+      if let begun = optimizer.pending.first { begun } else { try optimizer.ask() }
     clock.trial.optimizer += SearchClock.now() - asked
     let candidate = space.candidate(at: suggestion.point)
     let start = TrialRecord.startEvent(

@@ -242,6 +242,19 @@ def test_bad_arrays_are_refused_with_a_remedy() -> None:
         dfmerge.merge("average", [{"w": torch.zeros(4, device="meta")}])
 
 
+def test_wrong_containers_are_explained() -> None:
+    with pytest.raises(TypeError, match="models is a str; pass a dict or a list"):
+        dfmerge.merge("average", "a.safetensors")
+    with pytest.raises(TypeError, match=r"out=module\.state_dict\(\)"):
+        dfmerge.merge("average", [torch.nn.Linear(2, 2)], out=torch.nn.Linear(2, 2))
+
+
+def test_a_modules_state_dict_as_output_fills_the_module() -> None:
+    model, module = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    dfmerge.merge("average", [model], out=module.state_dict())
+    assert torch.equal(module.weight, model.weight)
+
+
 def test_output_in_the_inputs_memory_is_refused() -> None:
     array = np.ones(4, np.float32)
     with pytest.raises(dfmerge.ArgumentError, match="own memory"):

@@ -11,6 +11,7 @@ from . import _arrays, _ffi
 from ._interrupt import Interruptible
 from ._loader import check, lib
 from ._progress import Progress
+from ._target import Target
 
 
 class Trial:
@@ -131,7 +132,7 @@ class Callbacks:
         guard: Interruptible,
         models: Sequence[str],
         tasks: Sequence[str],
-        targets: Mapping[str, Any],
+        target: Target,
         evaluate: Callable[[Trial], Any],
         fisher: Callable[[FisherRequest], None] | None,
         progress: Progress,
@@ -140,6 +141,7 @@ class Callbacks:
             user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
         ) -> int:
             def body() -> int:
+                target.check()
                 trial = Trial(number, dict(zip(models, values[:count], strict=True)))
                 return _store(evaluate(trial), tasks, scores, variances)
 
@@ -151,7 +153,8 @@ class Callbacks:
                     raise TypeError(
                         "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
                     )
-                fisher(FisherRequest(models[model], coefficient, handle, targets))
+                target.check()
+                fisher(FisherRequest(models[model], coefficient, handle, target.merged))
                 return _ffi.DFM_CALLBACK_OK
 
             return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
@@ -186,9 +189,24 @@ def _store(answer: Any, tasks: Sequence[str], scores: Any, variances: Any) -> in
             f"{sorted(tasks)} (pass tasks=[...] to Search)"
         )
     for index, task in enumerate(tasks):
-        score = answer[task]
-        if isinstance(score, tuple):
+        score, variance = answer[task], None
+        if isinstance(score, tuple) and len(score) == 2:
             score, variance = score
-            variances[index] = float(variance)
-        scores[index] = float(score)
+        scores[index] = _number(score, f"the score of task {task!r}")
+        variances[index] = _number(variance, f"the variance of task {task!r}")
+        if variances[index] < 0:
+            raise ValueError(f"evaluate returned {variance!r} as the variance of task {task!r}")
     return _ffi.DFM_CALLBACK_OK
+
+
+def _number(value: Any, what: str) -> float:
+    """A number, or one in an array or tensor, as a float; NaN for None, which is unknown."""
+    if value is None:
+        return math.nan
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"evaluate returned {value!r} as {what}: {error}; return a number, a (score, "
+            "variance) pair, or None where there is no score"
+        ) from error

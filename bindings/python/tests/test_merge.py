@@ -224,6 +224,15 @@ def test_mismatches_name_tensor_and_model(change: Any, says: str) -> None:
         dfmerge.merge("task_arithmetic", tuned, base=base)
 
 
+def test_a_missing_name_is_shown_beside_its_like() -> None:
+    model = torch.nn.Linear(2, 2)
+    wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
+    with pytest.raises(dfmerge.ArgumentError, match=r"from a, which has 'module\.weight'"):
+        dfmerge.merge("task_arithmetic", {"a": wrapped}, base=model)
+    with pytest.raises(dfmerge.ArgumentError, match="from a, which has 'weight'"):
+        dfmerge.merge("task_arithmetic", {"a": model}, base=wrapped)
+
+
 def test_bad_arrays_are_refused_with_a_remedy() -> None:
     good = np.zeros((4, 4), np.float32)
     with pytest.raises(ValueError, match="ascontiguousarray"):

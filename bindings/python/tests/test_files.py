@@ -94,6 +94,8 @@ def test_errors_name_the_path(tmp_path: Path) -> None:
         dfmerge.load(bad)
     with pytest.raises(dfmerge.ArgumentError, match="no option 'shards'"):
         dfmerge.save(tensors(), str(tmp_path / "x.safetensors"), shards=3)
+    with pytest.raises(ValueError, match="NUL byte"):
+        dfmerge.load(f"{bad}\0.safetensors")
     with pytest.raises(ValueError, match=r"x\.pt looks like a file of another format"):
         dfmerge.save(tensors(), tmp_path / "x.pt")
     assert os.listdir(tmp_path) == ["bad.safetensors"]

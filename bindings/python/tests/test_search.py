@@ -251,6 +251,7 @@ def test_a_task_without_a_score_is_a_failed_trial() -> None:
         ({"fisher": None, "preset": "paper"}, "fisher_mode='none'"),
         ({"fisher": "none"}, "called fisher_mode here"),
         ({"models": [{}, {}]}, "models is a list"),
+        ({"models": {1: {}}}, "the name 1; names are texts"),
         ({"tasks": "accuracy"}, r"\['accuracy'\]"),
     ],
 )

@@ -51,6 +51,14 @@ def parsed(create: Callable[..., int], *arguments: Any) -> Any:
     return json.loads(text(create, *arguments))
 
 
+def path_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A path for C, which would take a NUL for its end and open another file."""
+    found = os.fsencode(path)
+    if b"\0" in found:
+        raise ValueError(f"the path {path!r} has a NUL byte in it")
+    return found
+
+
 def encoded(options: Any) -> bytes | None:
     """Options as JSON bytes; None stays None, which means defaults."""
     if options is None:

@@ -11,7 +11,7 @@ from typing import Any
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
 from ._errors import StoppedError
-from ._handles import CancelFlag, Handle, encoded, made, parsed
+from ._handles import CancelFlag, Handle, encoded, made, parsed, path_bytes
 from ._interrupt import Interruptible
 from ._loader import check, lib
 from ._progress import Progress
@@ -93,6 +93,9 @@ class Search:
                 f"models is a {type(models).__name__}; pass a dict of name -> path, state dict or "
                 "module"
             )
+        for name in models:
+            if not isinstance(name, str) or "\0" in name:
+                raise TypeError(f"models has the name {name!r}; names are texts without NUL")
         if evaluate is None:
             raise ValueError("Search needs evaluate: a function that scores a trial")
         if isinstance(tasks, str):
@@ -173,7 +176,7 @@ class Search:
         self._has_run = True
         try:
             self._call(
-                lib.dfm_search_run, None if self.journal is None else os.fsencode(self.journal)
+                lib.dfm_search_run, None if self.journal is None else path_bytes(self.journal)
             )
         except BaseException:
             self.result = self._current()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from . import _arrays
-from ._handles import CancelFlag, Handle, encoded, made, parsed
+from ._handles import CancelFlag, Handle, encoded, made, parsed, path_bytes
 from ._loader import check, lib
 
 #: What can be passed where weights are read: a path, a state dict, or opened weights.
@@ -25,7 +25,7 @@ class Weights(Mapping[str, Any]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, os.fsencode(self.path))
+        self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, path_bytes(self.path))
         listing = parsed(lib.dfm_weights_describe, self._handle.value)
         self._entries = {entry["name"]: entry for entry in listing}
 
@@ -93,7 +93,7 @@ class Lent:
         check(
             lib.dfm_weights_save(
                 self.handle.value,
-                os.fsencode(path),
+                path_bytes(path),
                 encoded(dict(options)),
                 cancel.value if cancel else None,
             )

@@ -9,9 +9,10 @@ import Glibc
 ///   minimum    min(s_t)                         variance v of that task
 ///   geometric  (product of s_t)^(1/T)           variance by the delta method, g^2 sum(v_t /
 ///   s_t^2) / T^2
-/// Edge cases: a score that is not finite makes the whole evaluation failed; the geometric mean is
-/// 0 when a score is 0 (its variance is then unknown) and failed when one is negative; one unknown
-/// variance makes the variance unknown.
+/// Edge cases: a score or an aggregate that is not finite makes the whole evaluation failed; the
+/// geometric mean is 0 when a score is 0 (its variance is then unknown) and failed when one is
+/// negative; one unknown variance, or a result beyond the range of a double, makes the variance
+/// unknown.
 public struct Aggregate: Sendable {
   /// The kinds of aggregation, by the names that options use.
   public enum Kind: String, Sendable, CaseIterable { case mean, weighted, minimum, geometric }
@@ -53,7 +54,16 @@ public struct Aggregate: Sendable {
   public func value(
     scores: [Double], variances: [Double]
   ) -> (value: Double, variance: Double?)? {
-    guard !scores.isEmpty, scores.allSatisfy(\.isFinite) else { return nil }
+    guard !scores.isEmpty, scores.allSatisfy(\.isFinite),
+      let (value, variance) = formula(scores, variances), value.isFinite
+    else { return nil }
+    // Squares of very small or large numbers leave the range: then nothing is known either.
+    return (value, variance.flatMap { $0.isFinite && $0 >= 0 ? $0 : nil })
+  }
+
+  private func formula(
+    _ scores: [Double], _ variances: [Double]
+  ) -> (value: Double, variance: Double?)? {
     let count = Double(scores.count)
     let known = variances.count == scores.count && variances.allSatisfy { $0.isFinite && $0 >= 0 }
     switch kind {

@@ -58,7 +58,8 @@ final class FisherStore {
     let intervals = options.nodes - 1
     let width = range.upperBound - range.lowerBound
     let position = (coefficient - range.lowerBound) / width * Double(intervals)
-    let low = min(max(Int(position.rounded(.down)), 0), intervals - 1)
+    // Held to the interval before the conversion: a host may apply any finite coefficient.
+    let low = Int(min(max(position.rounded(.down), 0), Double(intervals - 1)))
     let fraction = min(max(position - Double(low), 0), 1)
     func node(_ index: Int) throws(DFMergeError) -> FisherBuffer {
       let at = range.lowerBound + width * Double(index) / Double(intervals)

@@ -7,7 +7,8 @@ import Glibc
 /// Format of a line:  {"crc":"xxxxxxxx","event":{...}}\n   with the CRC-32 of the event's bytes.
 /// Each event is written with one `write` and, where `durably`, followed by `fsync`. A file whose
 /// last line is torn is cut back to its last whole line when it is opened; damage anywhere before
-/// that is an error, and so is a file that does not begin like a journal. The file is locked (`flock`) for as long as the journal is open. Events that
+/// that is an error. The file is locked (`flock`) for as long as the journal is open, by this
+/// process alone (see ``OpenJournals``). Events that
 /// say when and how fast ("session", "timing") are kept apart from those that say what happened,
 /// so that two runs of one search have equal lines but for those.
 final class Journal {
@@ -19,33 +20,46 @@ final class Journal {
   private let descriptor: Int32
 
   /// Opens `path` for reading and appending, creating it where it does not exist.
-  /// - Throws: `.ioFailure`, `.fileLocked` when another process has it open, `.journalDamaged`
-  ///   when a line before the last is not whole, or for a file that is not a journal.
+  /// - Throws: `.ioFailure` (also for a pipe or a device), `.fileLocked` when another process has
+  ///   it open, `.journalDamaged` when a line before the last is not whole or when the file is no
+  ///   journal at all. The file is unchanged then.
   init(path: String) throws(DFMergeError) {
     self.path = path
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0o644)
+    // O_NONBLOCK: opening a device must not wait; regular files do not care.
+    descriptor = OpenJournals.shared.open(
+      path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else {
       throw Journal.failure("opened", path)
     }
+    // From here on deinit closes the descriptor when something throws; a second close could hit a
+    // file that another thread of the host has just opened under the same number.
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Journal.failure("looked at", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw DFMergeError(
+        .ioFailure, "The journal '\(path)' is not a regular file; choose another path.",
+        context: ["path": path])
+    }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
+      guard errno == EWOULDBLOCK else { throw Journal.failure("locked", path) }
       throw DFMergeError(
         .fileLocked,
         "The journal '\(path)' is in use by another search; wait for it or choose another path.",
         context: ["path": path])
     }
-    do throws(DFMergeError) {
-      try load()
-    } catch {
-      close(descriptor)
-      throw error
-    }
+    try load()
   }
 
-  deinit { close(descriptor) }
+  deinit { OpenJournals.shared.close(descriptor) }
 
   /// Appends one event; it is on disk when this returns if `durably`.
   func append(_ event: JSONValue, durably: Bool) throws(DFMergeError) {
+    guard OpenJournals.shared.contains(descriptor) else {
+      throw DFMergeError(
+        .invalidState,
+        "The journal '\(path)' belongs to the process that this one was forked from; run a search "
+          + "in one process.", context: ["path": path])
+    }
     let payload = Array(try event.text().utf8)
     var line = Array("{\"crc\":\"\(Journal.hex(CRC32.of(payload)))\",\"event\":".utf8)
     line += payload
@@ -84,16 +98,15 @@ final class Journal {
         throw DFMergeError(
           .journalDamaged,
           "Line \(number) of the journal '\(path)' is damaged (its checksum does not match) and "
-            + "is not "
-            + "the last line; restore the file or start with a new journal.",
+            + "is not the last line; restore the file or start with a new journal.",
           context: ["path": path, "line": "\(number)"])
       }
-      // A first line that does not even begin like ours is somebody else's file.
-      guard start > 0 || bytes.starts(with: Journal.prefix.prefix(bytes.count)) else {
+      // Nor is the only line of a file that never was a journal: it may be all that somebody has.
+      guard start > 0 || Journal.isTornStart(bytes[...]) else {
         throw DFMergeError(
           .journalDamaged,
-          "The file '\(path)' is not a journal and was left as it is; choose another path.",
-          context: ["path": path, "line": "1"])
+          "The file '\(path)' is not a journal; it is left as it is. Choose another path.",
+          context: ["path": path])
       }
       repairedBytes = bytes.count - start
       guard ftruncate(descriptor, off_t(start)) == 0, fsync(descriptor) == 0 else {
@@ -116,6 +129,12 @@ final class Journal {
       guard count > 0 else { return bytes }
       bytes += block[..<count]
     }
+  }
+
+  /// Whether `bytes` can be what a kill has left of a journal's first line: its beginning, or the
+  /// zeros of a file that grew before its bytes came.
+  private static func isTornStart(_ bytes: ArraySlice<UInt8>) -> Bool {
+    bytes.allSatisfy { $0 == 0 } || zip(bytes, prefix).allSatisfy { $0 == $1 }
   }
 
   private static func event(_ line: ArraySlice<UInt8>) -> JSONValue? {

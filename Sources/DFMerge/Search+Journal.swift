@@ -15,6 +15,8 @@ extension Search {
       try check(first, path: path)
       try replay(journal)
     } else {
+      // A journal that begins in the middle of a search could never be continued.
+      guard trials.isEmpty else { throw Search.ahead(of: path) }
       try journal.append(header, durably: true)
     }
     if journal.repairedBytes > 0 {
@@ -75,32 +77,53 @@ extension Search {
     }
   }
 
+  private static func ahead(of path: String) -> DFMergeError {
+    DFMergeError(
+      .invalidState,
+      "This search has run trials that the journal '\(path)' does not hold; continue it with the "
+        + "journal of its first run, or make a new search.", context: ["path": path])
+  }
+
+  /// Takes over the journal's trials. Those that this search has run itself, before it was stopped,
+  /// must be the same.
   private func replay(_ journal: Journal) throws(DFMergeError) {
-    guard trials.isEmpty else {
-      throw DFMergeError(
-        .invalidState, "This search has run already; make a new one to continue its journal.")
-    }
     var start: JSONValue?
+    var found = 0
     for event in journal.events {
       switch event["type"]?.stringValue {
       case "trial": start = event
       case "result":
         guard let begun = start, let record = TrialRecord(start: begun, result: event),
-          record.number == trials.count, record.point.count == space.dimension,
-          record.candidate.coefficients.count == models.count
+          record.number == found, fits(record),
+          found < trials.count || (try? take(record)) != nil
         else {
           throw DFMergeError(
             .journalDamaged,
-            "The result of trial \(trials.count) in the journal '\(journal.path)' does not "
+            "The result of trial \(found) in the journal '\(journal.path)' does not "
               + "follow its "
-              + "start; restore the file or start with a new journal.",
+              + "start or does not fit this search; restore the file or start with a new journal.",
             context: ["path": journal.path])
         }
-        try take(record)
+        guard trials[found].point == record.point, trials[found].value == record.value else {
+          throw Search.ahead(of: journal.path)
+        }
+        found += 1
         start = nil
       default: break
       }
     }
+    guard found == trials.count else { throw Search.ahead(of: journal.path) }
+  }
+}
+
+extension Search {
+  /// Whether a record can be the next trial of this search; the optimiser checks the rest.
+  private func fits(_ record: TrialRecord) -> Bool {
+    let coefficients = record.candidate.coefficients
+    return coefficients.count == models.count
+      && zip(options.bounds, coefficients).allSatisfy { $0.contains($1) }
+      && (0...1).contains(record.candidate.exponent)
+      && record.scores.count == (record.isComplete ? options.tasks.count : 0)
   }
 }
 

@@ -53,7 +53,12 @@ extension Search {
     let half = 1.96 * choice.sd
     return Best(
       record: record, by: options.bestByPosteriorMean ? "posterior_mean" : "observed",
-      interval: half.isFinite ? (choice.mean - half)...(choice.mean + half) : nil)
+      interval: Search.interval(choice.mean - half, choice.mean + half))
+  }
+
+  /// The interval from `low` to `high`; nil where an end is beyond the range of a double.
+  private static func interval(_ low: Double, _ high: Double) -> ClosedRange<Double>? {
+    low.isFinite && high.isFinite && low <= high ? low...high : nil
   }
 
   /// What is known so far, for a run that was stopped.
@@ -63,12 +68,13 @@ extension Search {
   }
 
   /// Posterior mean and deviation of the score along each dimension through the best point; empty
-  /// with fewer complete trials than a model of the scores needs.
+  /// with fewer complete trials than a model of the scores needs, and where the scores are so large
+  /// that the model leaves the range of a double.
   func slices(names: [String], best: Best) -> [JSONValue] {
     let points = 33
-    guard let slices = try? optimizer.slices(at: best.record.point, count: points) else {
-      return []
-    }
+    guard let slices = try? optimizer.slices(at: best.record.point, count: points),
+      slices.allSatisfy({ $0.mean.allSatisfy(\.isFinite) && $0.sd.allSatisfy(\.isFinite) })
+    else { return [] }
     return zip(names, slices).enumerated().map { index, pair in
       let (name, slice) = pair
       let range = index < space.bounds.count ? space.bounds[index] : 0...1

@@ -42,9 +42,8 @@ extension Search {
   private func runTrial(_ host: any SearchHost) throws(DFMergeError) {
     clock.trial = TrialRecord.Seconds()
     let asked = SearchClock.now()
-    // A stopped run leaves its trial's suggestion pending, and goes on with it.
-    let suggestion =
-      if let begun = optimizer.pending.first { begun } else { try optimizer.ask() }
+    // What a stopped run left unanswered comes first: another point would get its number.
+    let suggestion = if let open = optimizer.pending.first { open } else { try optimizer.ask() }
     clock.trial.optimizer += SearchClock.now() - asked
     let candidate = space.candidate(at: suggestion.point)
     let start = TrialRecord.startEvent(
@@ -57,8 +56,9 @@ extension Search {
       number: trials.count, origin: suggestion.origin.rawValue, point: suggestion.point,
       candidate: candidate, outcome: outcome)
     record.seconds = clock.trial
-    try finish(record)
+    // The journal first: a trial that it could not take is not counted, and is run again.
     try journal?.append(record.resultEvent, durably: true)
+    try finish(record)
     try journal?.append(record.timingEvent, durably: false)
   }
 
@@ -87,9 +87,11 @@ extension Search {
     let before = SearchClock.now()
     let evaluation = try timed { () throws(DFMergeError) in try host.evaluate(request) }
     clock.trial.evaluate += SearchClock.now() - before
-    guard case .scores(let scores, let variances) = evaluation else {
+    guard case .scores(let answered, let variances) = evaluation else {
       return .failed("The evaluation reported failure.")
     }
+    // A journal reads -0 back as 0, and a resumed run is to see the same number.
+    let scores = answered.map { $0 + 0 }
     guard scores.count == options.tasks.count else {
       throw DFMergeError(
         .invalidArgument,
@@ -97,7 +99,11 @@ extension Search {
           + "(\(options.tasks.joined(separator: ", "))); return one per task.")
     }
     guard let (value, variance) = options.aggregate.value(scores: scores, variances: variances)
-    else { return .failed("A score is NaN, infinite, or negative under a geometric mean.") }
+    else {
+      return .failed(
+        "A score, or the aggregate of the scores, is NaN or infinite, or a score is negative under "
+          + "a geometric mean.")
+    }
     return .complete(value: value, variance: variance, scores: scores, variances: variances)
   }
 

@@ -74,9 +74,9 @@ public final class FisherRequest {
         "The gradient of '\(gradient.name)' is \(gradient.dtype.name); pass F64, F32, F16 or BF16.",
         context: ["tensor": gradient.name])
     }
-    guard let elements = Elements(gradient) else { return }
     try buffer.accumulateSquares(
-      name: gradient.name, gradient: elements, count: gradient.shape.elementCount, weight: weight)
+      name: gradient.name, gradient: Elements(gradient), count: gradient.shape.elementCount,
+      weight: weight)
   }
 }
 

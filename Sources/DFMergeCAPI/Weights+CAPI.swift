@@ -81,6 +81,12 @@ public func dfm_weights_add(
         .nullPointer, "'data' of tensor '\(name)' is NULL but its length is \(size) bytes.",
         context: ["tensor": name])
     }
+    guard !UInt(bitPattern: data).addingReportingOverflow(UInt(size)).overflow else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Tensor '\(name)' of \(size) bytes does not fit between its address and the end of memory; "
+          + "pass a valid pointer.", context: ["tensor": name])
+    }
     try box.add(
       name: name, dtype: type, shape: sizes,
       bytes: UnsafeMutableRawBufferPointer(start: data, count: data == nil ? 0 : size),

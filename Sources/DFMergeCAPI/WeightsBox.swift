@@ -43,6 +43,8 @@ final class WeightsBox: HandleObject {
         name: name, dtype: dtype, shape: shape, bytes: UnsafeRawBufferPointer(bytes)),
       mutable: writable
         ? try MutableTensorView(name: name, dtype: dtype, shape: shape, bytes: bytes) : nil)
+    // Given up first, so that the array is grown in place: a model may have 100,000 tensors.
+    content = .lent([])
     tensors.append(lent)
     content = .lent(tensors)
   }

@@ -25,6 +25,9 @@ package enum StrictJSON {
     guard String(validating: text, as: UTF8.self) != nil, !text.contains(0) else {
       throw failure("it is not UTF-8 text")
     }
+    guard !isTooDeep(text) else {
+      throw failure("its arrays and objects are nested more than \(deepestNesting) levels deep")
+    }
     let value: Value
     do {
       value = try JSONDecoder().decode(type, from: Data(text))
@@ -33,6 +36,33 @@ package enum StrictJSON {
     }
     if let fact = laxity(in: text) { throw failure(fact) }
     return value
+  }
+
+  /// The most levels of arrays and objects. Decoding takes about 2 KB of stack for each level, and
+  /// a text from a stranger must not overflow the stack of a host's thread, which may be small.
+  package static let deepestNesting = 64
+
+  /// Whether `text`, which need not be valid, is nested deeper than ``deepestNesting``.
+  private static func isTooDeep(_ text: [UInt8]) -> Bool {
+    var depth = 0
+    var isInString = false
+    var isEscaped = false
+    for byte in text {
+      if isInString {
+        isInString = isEscaped || byte != UInt8(ascii: "\"")
+        isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+        continue
+      }
+      switch byte {
+      case UInt8(ascii: "\""): isInString = true
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        depth += 1
+        if depth > deepestNesting { return true }
+      case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+      default: break
+      }
+    }
+    return false
   }
 
   /// Decodes, and so checks, the members of an object that are not in `known`.

@@ -72,11 +72,11 @@ package final class FisherBuffer: @unchecked Sendable {
       })
   }
 
-  /// Adds `weight * g^2` to the values of one tensor.
+  /// Adds `weight * g^2` to the values of one tensor; `gradient` is nil for one without elements.
   /// - Throws: `.missingTensor` for a name that is not merged, `.shapeMismatch` for another number
   ///   of elements, `.nonFinite` for a weight that is negative or not finite.
   package func accumulateSquares(
-    name: String, gradient: Elements, count: Int, weight: Double
+    name: String, gradient: Elements?, count: Int, weight: Double
   ) throws(DFMergeError) {
     guard let position = index[name] else {
       throw DFMergeError(
@@ -94,7 +94,7 @@ package final class FisherBuffer: @unchecked Sendable {
         .nonFinite, "The weight of a gradient of '\(name)' is \(weight); it must be 0 or more.",
         context: ["tensor": name])
     }
-    guard let values = values(at: position).baseAddress else { return }
+    guard let gradient, let values = values(at: position).baseAddress else { return }
     Kernels.accumulateSquares(into: values, gradient: gradient, weight: weight, count: count)
   }
 }

@@ -55,28 +55,6 @@ public enum InMemoryMerge {
 }
 
 extension MergePlan {
-  /// A result is computed from the inputs while it is written: they must not be the same bytes.
-  /// - Throws: `.invalidArgument` naming the tensor.
-  package func refuseSharedMemory(with sources: [any WeightSource]) throws(DFMergeError) {
-    for tensor in entries.map(\.target) + copies.map(\.target) {
-      guard let start = tensor.bytes.baseAddress, tensor.bytes.count > 0 else { continue }
-      let written = UInt(bitPattern: start)..<UInt(bitPattern: start + tensor.bytes.count)
-      for source in sources {
-        guard let read = source.tensor(named: tensor.name)?.bytes, read.count > 0,
-          let address = read.baseAddress
-        else { continue }
-        let lent = UInt(bitPattern: address)..<UInt(bitPattern: address + read.count)
-        if written.overlaps(lent) {
-          throw DFMergeError(
-            .invalidArgument,
-            "Tensor '\(tensor.name)' of \(source.label) is the target's own memory, which the "
-              + "merge "
-              + "overwrites; pass a copy.", context: ["tensor": tensor.name])
-        }
-      }
-    }
-  }
-
   /// Fisher values by plan position from named tensors.
   /// - Parameter others: the Fisher values of all models; a tensor is in all of them or in none.
   /// - Throws: `.missingTensor`, `.shapeMismatch`, `.dtypeMismatch`.
@@ -100,8 +78,7 @@ extension MergePlan {
         throw DFMergeError(
           .shapeMismatch,
           "The Fisher values of '\(tensor.name)' in \(source.label) are \(tensor.shape) but the "
-            + "tensor "
-            + "is \(entry.target.shape).", context: ["tensor": tensor.name])
+            + "tensor is \(entry.target.shape).", context: ["tensor": tensor.name])
       }
       guard tensor.dtype.isMergeable else {
         throw DFMergeError(

@@ -51,4 +51,20 @@ import Testing
     let deep = String(repeating: "[", count: 100_000)
     #expect(throws: DFMergeError.self) { try parse(deep) }
   }
+
+  @Test func testNesting_isTakenToTheLimitAndNoDeeper() throws {
+    func nested(_ levels: Int) -> String {
+      String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
+    }
+    _ = try parse(nested(StrictJSON.deepestNesting))
+    let error = #expect(throws: DFMergeError.self) {
+      try parse(nested(StrictJSON.deepestNesting + 1))
+    }
+    #expect(error?.code == .invalidJSON && error?.message.contains("64 levels") == true)
+    // Brackets in strings are text, behind quotation marks and backslashes that are text as well.
+    let text = #"["\"\\","# + String(repeating: #""[{\"[[","#, count: 40) + "1]"
+    #expect(try parse(text).arrayValue?.count == 42)
+    // Siblings are not levels.
+    _ = try parse("[" + String(repeating: "[],", count: 500) + "{}]")
+  }
 }

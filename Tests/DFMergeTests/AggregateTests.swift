@@ -60,4 +60,14 @@ import Testing
     }
     #expect(throws: DFMergeError.self) { try Aggregate(.mean, tasks: tasks, weights: ["a": 1]) }
   }
+
+  @Test func testSumBeyondTheRange_isAFailureAndItsVarianceUnknown() throws {
+    #expect(try value(.mean, [1e308, 1e308, 1e308]) == nil)
+    // s^2 underflows: what v / s^2 would be is not known.
+    let tiny = try #require(try value(.geometric, [1e-170, 1e-170, 1e-170], [1, 1, 1]))
+    #expect(abs(tiny.value / 1e-170 - 1) < 1e-12 && tiny.variance == nil)
+    let weights = ["a": 1e-200, "b": 1e-200, "c": 1e-200]
+    let weighted = try #require(try value(.weighted, [1, 2, 3], [1, 1, 1], weights: weights))
+    #expect(abs(weighted.value - 2) < 1e-12 && weighted.variance == nil)
+  }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import DFMerge
@@ -162,5 +163,118 @@ import Testing
     }
     #expect(error?.code == .ioFailure)
     #expect(error?.message.contains("/nowhere/at/all.jsonl") == true)
+  }
+
+  @Test(arguments: [
+    "", "{\"a\":1}", "{\"a\":1}\n", "notes", "{\"crc\":\"", "{\"crc\":\"12", "\0\0\0",
+  ])
+  func testFileOfSomethingElse_isNotCutBack(_ content: String) throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    journal.write(content.utf8)
+    let couldBeTorn = content.allSatisfy { $0 == "\0" } || content.hasPrefix("{\"crc\"")
+    do {
+      _ = try fixture.search("{\"trials\":1}").run(journal: journal.path, host: fixture)
+      #expect(couldBeTorn)
+    } catch let error as DFMergeError {
+      #expect(error.code == .journalDamaged && !couldBeTorn)
+      #expect(journal.bytes == Array(content.utf8))
+    }
+  }
+
+  @Test(arguments: ["/dev/null", "/dev/zero", "/dev/full", "/tmp"])
+  func testDeviceOrFolder_isRefusedWithoutReading(_ path: String) throws {
+    let error = #expect(throws: DFMergeError.self) { try Journal(path: path) }
+    #expect(error?.code == .ioFailure)
+  }
+
+  @Test func testFailedOpening_closesItsDescriptorOnce() throws {
+    // A second close would end whatever file has got the same number in between.
+    let journal = TemporaryPath("run.jsonl")
+    journal.write("{\"crc\":\"damaged\n\n{}\n".utf8)
+    errno = 0
+    var status: Int32 = 0
+    do {
+      _ = try Journal(path: journal.path)
+    } catch {
+      status = errno
+    }
+    #expect(status != EBADF)
+    #expect(throws: DFMergeError.self) { try Journal(path: journal.path) }
+  }
+
+  @Test func testRunWithoutAJournal_cannotBeContinuedInOne() throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    let search = try fixture.search(JournalTests.options)
+    _ = try search.run(journal: nil, host: fixture)
+    let error = #expect(throws: DFMergeError.self) {
+      try search.run(journal: journal.path, host: fixture)
+    }
+    #expect(error?.code == .invalidState)
+    #expect(journal.bytes.isEmpty)
+  }
+
+  @Test(arguments: [0, 1, 8])
+  func testRunAgain_withTheSameJournalContinuesIt(_ stop: Int) throws {
+    let whole = try JournalTests.uninterrupted()
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    let search = try fixture.search(JournalTests.options)
+    fixture.beforeEvaluation = { number throws(DFMergeError) in
+      if number == stop { throw DFMergeError(.cancelled, "stopped by the test") }
+      return true
+    }
+    for _ in 0..<2 {
+      #expect(throws: DFMergeError.self) { try search.run(journal: journal.path, host: fixture) }
+    }
+    fixture.beforeEvaluation = { _ throws(DFMergeError) in true }
+    _ = try search.run(journal: journal.path, host: fixture)
+    #expect(journal.reproducibleLines == whole.lines)
+    #expect(fixture.merged == whole.merged)
+    #expect(fixture.evaluations == 14)
+    // Another search's trials, of the same settings, are not taken for this one's.
+    let other = try SearchFixture()
+    other.beforeEvaluation = { number throws(DFMergeError) in number != 2 }
+    let elsewhere = try other.search(JournalTests.options)
+    _ = try elsewhere.run(journal: nil, host: other)
+    let error = #expect(throws: DFMergeError.self) {
+      try elsewhere.run(journal: journal.path, host: other)
+    }
+    #expect(error?.code == .invalidState)
+  }
+
+  /// Lines with a right checksum and a wrong content: each is damage, none is a trap.
+  @Test(arguments: [
+    ("\"point\":[", "\"point\":[7,"), ("\"number\":0", "\"number\":1e300"),
+    ("\"number\":0", "\"number\":-1"), ("\"number\":0", "\"number\":\"0\""),
+    ("\"coefficients\":[", "\"coefficients\":[1e300,"), ("\"exponent\":0", "\"exponent\":5"),
+    ("\"scores\":[", "\"scores\":[1,"), ("\"state\":\"complete\"", "\"state\":\"failed\""),
+    ("\"type\":\"trial\"", "\"type\":\"other\""), ("\"value\":", "\"value\":1e300,\"other\":"),
+    ("\"value\":", "\"variance\":-1,\"value\":"),
+  ])
+  func testHostileContent_isDamage(_ found: String, _ replacement: String) throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    _ = try fixture.search("{\"trials\":2}").run(journal: journal.path, host: fixture)
+    var bytes: [UInt8] = []
+    for line in String(decoding: journal.bytes, as: UTF8.self).split(separator: "\n") {
+      var event = String(line.dropFirst(#"{"crc":"00000000","event":"#.count).dropLast())
+      if let range = event.firstRange(of: found), !event.contains("\"type\":\"search\"") {
+        event.replaceSubrange(range, with: replacement)
+      }
+      let sum = String(CRC32.of(event.utf8), radix: 16)
+      let digits = String(repeating: "0", count: 8 - sum.count) + sum
+      bytes += "{\"crc\":\"\(digits)\",\"event\":\(event)}\n".utf8
+    }
+    journal.write(bytes)
+    let resumed = try SearchFixture()
+    do {
+      let result = try resumed.search("{\"trials\":3}").run(journal: journal.path, host: resumed)
+      // A score may be any finite number.
+      #expect(replacement.contains("\"value\":1e300") && result.trials.count == 3)
+    } catch let error as DFMergeError {
+      #expect(error.code == .journalDamaged)
+    }
   }
 }

@@ -81,6 +81,18 @@ final class SearchFixture: SearchHost {
   func progress(_ event: ProgressEvent) throws(DFMergeError) -> Bool { true }
 }
 
+/// A host whose scores are a function of the trial's number.
+final class ScriptedHost: SearchHost {
+  private let scores: (Int) -> [Double]
+  init(_ scores: @escaping (Int) -> [Double]) { self.scores = scores }
+
+  func evaluate(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation {
+    .scores(scores(trial.number), variances: [])
+  }
+  func measureFisher(_ request: FisherRequest) throws(DFMergeError) {}
+  func progress(_ event: ProgressEvent) throws(DFMergeError) -> Bool { true }
+}
+
 /// A path in the temporary folder that is removed with the object.
 final class TemporaryPath {
   let path: String

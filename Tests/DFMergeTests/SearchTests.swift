@@ -176,4 +176,96 @@ import Testing
     #expect(!options.isInformed && !options.bestByPosteriorMean)
     #expect(options.aggregate.kind == .mean)
   }
+
+  @Test(arguments: [1e300, -1e300, Double.greatestFiniteMagnitude])
+  func testApply_takesAnyFiniteCoefficientInterpolated(_ coefficient: Double) throws {
+    let fixture = try SearchFixture()
+    let search = try fixture.search("{\"fisher\":\"interpolated\",\"bounds\":[0,1e-300]}")
+    // Far outside the interval the Fisher is that of its end; the result need not be finite.
+    _ = try? search.apply(
+      Candidate(coefficients: [coefficient, 0], exponent: 1), host: fixture)
+    #expect(fixture.fisherCalls.map(\.coefficient) == [coefficient > 0 ? 1e-300 : 0, 0])
+  }
+
+  @Test(arguments: [0, 3, 7])
+  func testRunAgain_afterAStopGoesOnWithTheSameTrials(_ stop: Int) throws {
+    let options = "{\"trials\":12,\"initial\":4}"
+    let whole = try SearchFixture()
+    let expected = try whole.search(options).run(journal: nil, host: whole)
+    let fixture = try SearchFixture()
+    fixture.beforeEvaluation = { number throws(DFMergeError) in
+      if number == stop { throw DFMergeError(.callbackFailed, "stop here") }
+      return true
+    }
+    let search = try fixture.search(options)
+    for _ in 0..<2 {
+      #expect(throws: DFMergeError.self) { try search.run(journal: nil, host: fixture) }
+    }
+    fixture.beforeEvaluation = { _ throws(DFMergeError) in true }
+    let result = try search.run(journal: nil, host: fixture)
+    #expect(result.trials.map(\.point) == expected.trials.map(\.point))
+    #expect(result.trials.map(\.value) == expected.trials.map(\.value))
+    #expect(fixture.merged == whole.merged)
+  }
+
+  @Test func testScoresAtTheEndsOfTheRange_giveAResultThatCanBeWritten() throws {
+    let ends: [[Double]] = [
+      [1.7e308, -1.7e308], [.leastNonzeroMagnitude, 0], [1e308, 1e308], [-0.0, -0.0],
+    ]
+    for scores in ends {
+      for aggregate in ["mean", "minimum"] {
+        let host = ScriptedHost { number in
+          [scores[number % 2], scores[number % 2]]
+        }
+        let fixture = try SearchFixture()
+        let search = try fixture.search(
+          "{\"trials\":8,\"initial\":4,\"fisher\":\"none\",\"aggregate\":\"\(aggregate)\"}")
+        do {
+          let result = try search.run(journal: nil, host: host)
+          #expect(try result.json.text().contains("\"best\""))
+          #expect(try result.bestEvent.text().contains("\"value\":-0") == (scores[0] < 0))
+        } catch {
+          // The sum of two scores is beyond the range: every trial has failed, none was lost.
+          #expect(error.code == .allTrialsFailed && search.trials.count == 8)
+        }
+      }
+    }
+  }
+
+  @Test func testSharedMemory_isRefusedUnderAnyName() throws {
+    let memory = try AlignedBuffer(byteCount: 64)
+    func part(_ name: String, _ low: Int, _ high: Int) throws -> MutableTensorView {
+      try MutableTensorView(
+        name: name, dtype: .f32, shape: try Shape([(high - low) / 4]),
+        bytes: UnsafeMutableRawBufferPointer(rebasing: memory.bytes[low..<high]))
+    }
+    func lent(_ tensor: MutableTensorView, as name: String) throws -> TensorView {
+      try TensorView(
+        name: name, dtype: .f32, shape: tensor.shape, bytes: UnsafeRawBufferPointer(tensor.bytes))
+    }
+    let (x, y) = (try part("x", 0, 16), try part("y", 16, 32))
+    func refusal(_ target: [MutableTensorView], _ base: [TensorView]) -> DFMergeError? {
+      #expect(throws: DFMergeError.self) {
+        try Search(
+          target: target, base: try NamedWeights(base, label: "base"),
+          models: [
+            (
+              "a",
+              try NamedWeights(
+                [lent(part("", 32, 48), as: "x"), lent(part("", 48, 64), as: "y")], label: "a")
+            )
+          ])
+      }
+    }
+    let crossed = refusal([x, y], [try lent(y, as: "x"), try lent(part("", 40, 56), as: "y")])
+    #expect(crossed?.message.contains("'x' of base shares memory with tensor 'y'") == true)
+    let wide = try part("y", 12, 28)
+    let free = [try lent(part("", 32, 48), as: "x"), try lent(part("", 32, 48), as: "y")]
+    let torn = refusal([x, wide], free)
+    #expect(torn?.message.contains("'x' and 'y' of the target share memory") == true)
+    // Inputs may share memory with each other, and a target may touch its neighbour.
+    _ = try Search(
+      target: [x, y], base: try NamedWeights(free, label: "base"),
+      models: [("a", try NamedWeights(free, label: "a"))])
+  }
 }

@@ -34,7 +34,8 @@ struct Standardisation: Equatable {
     let mean = u.reduce(0, +) / n
     let deviation = (u.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n).squareRoot()
     shift = mean * unit
-    scale = deviation * unit
+    // Scores at the bottom of the denormal range may have a deviation below it.
+    scale = max(deviation * unit, .leastNonzeroMagnitude)
     standardised = u.map { ($0 - mean) / deviation }
   }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -99,6 +100,27 @@ def test_options_text_is_checked(text: bytes) -> None:
     lib.dfm_weights_free(weights)
 
 
+def test_deeply_nested_text_fits_a_small_stack() -> None:
+    text = b'{"weights":' + b"[" * 500 + b"]" * 500 + b"}"
+    answers: list[int] = []
+
+    def merge() -> None:
+        weights = ctypes.c_void_p()
+        assert lib.dfm_weights_create(b"w", ctypes.byref(weights)) == 0
+        models = (ctypes.c_void_p * 1)(weights.value)
+        answers.append(lib.dfm_merge(b"average", text, None, models, 1, None, weights, 1, None))
+        lib.dfm_weights_free(weights)
+
+    before = threading.stack_size(512 << 10)
+    try:
+        thread = threading.Thread(target=merge)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert answers == [_ffi.DFM_ERROR_INVALID_JSON]
+
+
 @pytest.mark.parametrize(
     ("dtype", "shape", "nbytes", "code"),
     [
@@ -124,6 +146,41 @@ def test_tensors_that_do_not_add_up_are_refused(
     assert status == code
     assert lib.dfm_last_error_message()
     lib.dfm_weights_free(weights)
+
+
+def test_a_tensor_that_runs_past_the_end_of_memory_is_refused() -> None:
+    weights = ctypes.c_void_p()
+    assert lib.dfm_weights_create(b"w", ctypes.byref(weights)) == 0
+    sizes = (ctypes.c_int64 * 1)(64)
+    last = 2**64 - 16
+    assert lib.dfm_weights_add(weights, b"t", _ffi.DFM_DTYPE_F32, sizes, 1, last, 256, 1) == 100
+    assert b"end of memory" in lib.dfm_last_error_message()
+    lib.dfm_weights_free(weights)
+
+
+def test_an_empty_gradient_is_checked_like_any_other() -> None:
+    from search_problem import Problem
+
+    import dfmerge
+
+    problem = Problem()
+    answers: list[int] = []
+
+    def fisher(request: Any) -> None:
+        problem.fisher(request)
+        for name, weight in ((b"b", 1.0), (b"unknown", 1.0)):
+            answers.append(
+                lib.dfm_fisher_accumulate(
+                    request._handle, name, _ffi.DFM_DTYPE_F32, None, 0, weight
+                )
+            )
+
+    dfmerge.Search(
+        problem.target, problem.base, problem.models, problem.evaluate, fisher, preset="paper",
+        trials=1, progress=False,
+    ).run()  # fmt: skip
+    assert set(answers[0::2]) == {_ffi.DFM_ERROR_SHAPE_MISMATCH}
+    assert set(answers[1::2]) == {_ffi.DFM_ERROR_MISSING_TENSOR}
 
 
 def test_handles_are_used_up_once() -> None:

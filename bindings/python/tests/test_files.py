@@ -94,7 +94,7 @@ def test_errors_name_the_path(tmp_path: Path) -> None:
         dfmerge.load(bad)
     with pytest.raises(dfmerge.ArgumentError, match="no option 'shards'"):
         dfmerge.save(tensors(), str(tmp_path / "x.safetensors"), shards=3)
-    with pytest.raises(ValueError, match="NUL byte"):
+    with pytest.raises(ValueError, match="NUL"):
         dfmerge.load(f"{bad}\0.safetensors")
     with pytest.raises(ValueError, match=r"x\.pt looks like a file of another format"):
         dfmerge.save(tensors(), tmp_path / "x.pt")
@@ -105,3 +105,24 @@ def test_a_module_is_saved_as_its_state(tmp_path: Path) -> None:
     module = torch.nn.BatchNorm1d(3)
     dfmerge.save(module, tmp_path / "model.safetensors")
     assert set(dfmerge.load(tmp_path / "model.safetensors")) == set(module.state_dict())
+
+
+def test_a_name_or_path_is_never_cut_at_a_nul(tmp_path: Path) -> None:
+    array = np.ones(2, np.float32)
+    with pytest.raises(ValueError, match="NUL"):
+        dfmerge.merge("average", [{"w\0x": array}])
+    with pytest.raises(ValueError, match="NUL"):
+        dfmerge.merge("average", {"model\0x": {"w": array}})
+    for path in (f"{tmp_path}/a.safetensors\0b", f"{tmp_path}/new\0folder"):
+        with pytest.raises(ValueError, match="NUL"):
+            dfmerge.save({"w": array}, path)
+        with pytest.raises(ValueError, match="NUL"):
+            dfmerge.load(path)
+    search = dfmerge.Search(
+        {"w": array}, {"w": array.copy()}, {"a": {"w": array.copy()}}, lambda trial: 0.0,
+        tasks=["score"], fisher_mode="none", trials=1, journal=f"{tmp_path}/run\0.jsonl",
+        progress=False,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="NUL"):
+        search.run()
+    assert list(tmp_path.iterdir()) == []

@@ -359,6 +359,66 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, long: bool) -> N
         assert out.read_bytes() == whole_out.read_bytes()
 
 
+def test_a_worker_that_outlives_a_killed_search_does_not_hold_its_journal(tmp_path: Path) -> None:
+    journal = str(tmp_path / "run.jsonl")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        problem = Problem()
+
+        def evaluate(trial: dfmerge.Trial) -> Any:
+            if trial.number == 2:
+                if os.fork() == 0:
+                    os.read(read, 1)  # lives until the test closes the pipe
+                    os._exit(0)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return problem.evaluate(trial)
+
+        dfmerge.Search(
+            problem.target, problem.base, problem.models, evaluate, fisher_mode="none", trials=5,
+            initial=2, journal=journal, progress=False,
+        ).run()  # fmt: skip
+        os._exit(1)
+    os.close(read)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    options = {"fisher_mode": "none", "trials": 5, "initial": 2}
+    try:
+        resumed = Problem().search(journal=journal, **options).run()
+    finally:
+        os.close(write)
+    assert len(resumed.trials) == 5
+    assert resumed.coefficients == Problem().search(**options).run().coefficients
+
+
+def test_a_forked_child_leaves_its_parents_journal_alone(tmp_path: Path) -> None:
+    problem = Problem()
+    journal = str(tmp_path / "run.jsonl")
+    parent = os.getpid()
+    answers: list[int] = []
+
+    def evaluate(trial: dfmerge.Trial) -> Any:
+        if trial.number == 1:
+            child = os.fork()
+            if child:
+                answers.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return problem.evaluate(trial)
+
+    search = dfmerge.Search(
+        problem.target, problem.base, problem.models, evaluate, fisher_mode="none", trials=4,
+        initial=2, journal=journal, progress=False,
+    )  # fmt: skip
+    try:
+        search.run()
+    except dfmerge.ArgumentError as error:
+        os._exit(17 if "forked" in str(error) and os.getpid() != parent else 1)
+    assert os.getpid() == parent or os._exit(2) is None
+    assert answers == [17]
+    plain = tmp_path / "plain.jsonl"
+    Problem().search(journal=str(plain), fisher_mode="none", trials=4, initial=2).run()
+    assert reproducible(journal) == reproducible(str(plain))
+
+
 def test_an_existing_journal_is_refused_without_resume(tmp_path: Path) -> None:
     journal = tmp_path / "run.jsonl"
     Problem().search(trials=3, journal=journal).run()
@@ -604,3 +664,57 @@ def test_a_fisher_of_another_module_or_without_data_is_refused() -> None:
         search(other, "ab")
     with pytest.raises(KeyError, match="no Fisher data for model 'b'"):
         search(module, "a")
+
+
+@pytest.mark.parametrize("when", [0, 2, 5])
+def test_a_module_that_moves_during_the_search_is_noticed(when: int) -> None:
+    """Else every later merge would go past the module, and old weights would be scored."""
+    model = torch.nn.Linear(3, 2)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    tuned = {"a": {name: value + 1 for name, value in state.items()}}
+
+    def evaluate(trial: dfmerge.Trial) -> float:
+        if trial.number == when:
+            model.weight.data = model.weight.data.clone()
+        return float(model.weight.detach().sum())
+
+    search = dfmerge.Search(
+        model, state, tuned, evaluate, fisher_mode="none", trials=6, initial=2, progress=False
+    )
+    with pytest.raises(RuntimeError, match="'weight' was replaced or moved"):
+        search.run()
+    assert search.result is not None and len(search.result.trials) == when + 1
+
+
+def test_a_parameter_of_a_dict_target_may_be_given_other_memory() -> None:
+    """The library keeps writing to memory that is alive, whatever becomes of the parameter."""
+    parameter = torch.nn.Parameter(torch.zeros(1 << 16))
+    place = parameter.data_ptr()
+    base = {"w": torch.zeros(1 << 16)}
+    search = dfmerge.Search(
+        {"w": parameter}, base, {"a": {"w": torch.ones(1 << 16)}}, lambda trial: 0.0,
+        fisher_mode="none", trials=2, initial=1, progress=False,
+    )  # fmt: skip
+    parameter.data = torch.zeros(1)
+    others = [torch.full((1 << 16,), 7.0) for _ in range(4)]
+    assert all(other.data_ptr() != place for other in others)  # the memory is still held
+    search.run()
+    assert all((other == 7).all() for other in others)
+
+
+def test_a_file_that_has_only_the_other_name_of_a_tied_tensor(tmp_path: Path) -> None:
+    class Tied(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Linear(3, 3, bias=False)
+            self.second = torch.nn.Linear(3, 3, bias=False)
+            self.second.weight = self.first.weight
+
+    model = Tied()
+    path = tmp_path / "model.safetensors"
+    dfmerge.save({"second.weight": torch.ones(3, 3)}, path)
+    search = dfmerge.Search(
+        model, path, {"a": path}, lambda trial: 0.0, fisher_mode="none", trials=1, progress=False
+    )
+    search.run()
+    assert (model.first.weight == 1).all()

@@ -51,12 +51,19 @@ def parsed(create: Callable[..., int], *arguments: Any) -> Any:
     return json.loads(text(create, *arguments))
 
 
-def path_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A path for C, which would take a NUL for its end and open another file."""
-    found = os.fsencode(path)
-    if b"\0" in found:
-        raise ValueError(f"the path {path!r} has a NUL byte in it")
-    return found
+def c_text(value: str, what: str) -> bytes:
+    """A name for a C string, which would end at a NUL and mean another one."""
+    if "\0" in value:
+        raise ValueError(f"{what} {value!r} holds a NUL character; use another")
+    return value.encode()
+
+
+def c_path(path: str | os.PathLike[str]) -> bytes:
+    """A path for a C string."""
+    encoded_path = os.fsencode(path)
+    if b"\0" in encoded_path:
+        raise ValueError(f"the path {path!r} holds a NUL character; use another")
+    return encoded_path
 
 
 def encoded(options: Any) -> bytes | None:

@@ -11,7 +11,7 @@ from typing import Any
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
 from ._errors import StoppedError
-from ._handles import CancelFlag, Handle, encoded, made, parsed, path_bytes
+from ._handles import CancelFlag, Handle, c_path, encoded, made, parsed
 from ._interrupt import Interruptible
 from ._loader import check, lib
 from ._progress import Progress
@@ -175,9 +175,7 @@ class Search:
             )
         self._has_run = True
         try:
-            self._call(
-                lib.dfm_search_run, None if self.journal is None else path_bytes(self.journal)
-            )
+            self._call(lib.dfm_search_run, None if self.journal is None else c_path(self.journal))
         except BaseException:
             self.result = self._current()
             raise
@@ -223,6 +221,7 @@ class Search:
         if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
             raise StoppedError((message or b"").decode("utf-8", "replace"), status)
         check_with(status, message)
+        self._target.check()  # the last callback may have moved what was written after it
 
     def _current(self) -> Result | None:
         """The result so far; None without a complete trial."""

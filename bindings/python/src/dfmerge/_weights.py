@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from . import _arrays
-from ._handles import CancelFlag, Handle, encoded, made, parsed, path_bytes
+from ._handles import CancelFlag, Handle, c_path, c_text, encoded, made, parsed
 from ._loader import check, lib
 
 #: What can be passed where weights are read: a path, a state dict, or opened weights.
@@ -25,7 +25,7 @@ class Weights(Mapping[str, Any]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, path_bytes(self.path))
+        self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, c_path(self.path))
         listing = parsed(lib.dfm_weights_describe, self._handle.value)
         self._entries = {entry["name"]: entry for entry in listing}
 
@@ -68,8 +68,15 @@ class Lent:
     """Tensors of the host's behind a handle; keeps them alive for as long as the handle."""
 
     def __init__(self, tensors: Mapping[str, Any], label: str, writable: bool = False) -> None:
-        self.tensors = dict(tensors)
-        self.handle: Handle = made(lib.dfm_weights_create, lib.dfm_weights_free, label.encode())
+        # Detached, a tensor keeps its memory also when `.data = ...` or `.half()` gives the
+        # parameter that it came from another.
+        self.tensors = {
+            name: tensor.detach() if _arrays.is_torch(tensor) else tensor
+            for name, tensor in tensors.items()
+        }
+        self.handle: Handle = made(
+            lib.dfm_weights_create, lib.dfm_weights_free, c_text(label, "the name")
+        )
         for name, tensor in self.tensors.items():
             if not isinstance(name, str):
                 raise TypeError(f"{label} has the key {name!r}; names must be strings")
@@ -78,7 +85,7 @@ class Lent:
             check(
                 lib.dfm_weights_add(
                     self.handle.value,
-                    name.encode(),
+                    c_text(name, "the tensor name"),
                     array.dtype,
                     shape,
                     len(array.shape),
@@ -93,7 +100,7 @@ class Lent:
         check(
             lib.dfm_weights_save(
                 self.handle.value,
-                path_bytes(path),
+                c_path(path),
                 encoded(dict(options)),
                 cancel.value if cancel else None,
             )
@@ -110,7 +117,7 @@ class Labelled:
         self, weights: Weights, label: str, renamed: Mapping[str, str] | None = None
     ) -> None:
         self.weights = weights
-        self.handle = made(lib.dfm_weights_create, lib.dfm_weights_free, label.encode())
+        self.handle = made(lib.dfm_weights_create, lib.dfm_weights_free, c_text(label, "the name"))
         for shown, name in [*((name, name) for name in weights), *(renamed or {}).items()]:
             data, size = ctypes.c_void_p(), ctypes.c_int64()
             check(

@@ -197,7 +197,8 @@ dfm_status dfm_cancel_reset(dfm_cancel *cancel);
 /**
  * Frees a stop flag. Calls that were given it keep their own hold on it.
  *
- * @param cancel [in] [owned] [nullable] The flag; NULL and handles already freed are ignored.
+ * @param cancel [in] [owned] [nullable] The flag; NULL and handles already freed are
+ *     ignored.
  */
 void dfm_cancel_free(dfm_cancel *cancel);
 
@@ -208,11 +209,11 @@ void dfm_cancel_free(dfm_cancel *cancel);
  *
  * @param fisher [inout] [borrowed] The handle that the Fisher callback was given.
  * @param name [in] [borrowed] The tensor's name in the target.
- * @param values [out] [borrowed] As many floats as the tensor has elements, preset to 0; valid
- *     during the callback. They must end up finite and 0 or more.
+ * @param values [out] [borrowed] As many floats as the tensor has elements, preset to 0;
+ *     valid during the callback. They must end up finite and 0 or more.
  * @param count [out] Number of values.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR (not a
- *     merged tensor of the target).
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR
+ *     (not a merged tensor of the target).
  */
 dfm_status dfm_fisher_data(dfm_fisher *fisher, const char *name, float **values, int64_t *count);
 
@@ -224,10 +225,11 @@ dfm_status dfm_fisher_data(dfm_fisher *fisher, const char *name, float **values,
  * @param fisher [inout] [borrowed] The handle that the Fisher callback was given.
  * @param name [in] [borrowed] The tensor's name in the target.
  * @param dtype [in] Type of the gradient: DFM_DTYPE_F64, F32, F16 or BF16.
- * @param gradient [in] [borrowed] [nullable] Contiguous elements; may be NULL for a tensor without
- *     elements.
+ * @param gradient [in] [borrowed] [nullable] Contiguous elements; may be NULL for a tensor
+ *     without elements.
  * @param count [in] Number of elements; must be the tensor's.
- * @param weight [in] Weight of the sample, finite and 0 or more; 1/n for a mean over n samples.
+ * @param weight [in] Weight of the sample, finite and 0 or more; 1/n for a mean over n
+ *     samples.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
  *     DFM_ERROR_MISSING_TENSOR, DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH or
  *     DFM_ERROR_NON_FINITE (the weight).
@@ -249,11 +251,11 @@ dfm_status dfm_methods_describe(dfm_text **out);
  * Merges models into the host's memory.
  *
  * Each tensor of the target is computed (F64, F32, F16, BF16) or copied from the base, or from the
- * first model where there is no base (every other type). Arithmetic is in double, rounded once to the
- * target's type. Inputs of another floating-point type than the target's are fine.
- * Cost: every input is read once and the target written once; extra memory is a few tiles per thread.
- * After an error the target may be partly written, unless the error was found before the arithmetic
- * (every argument, name, shape and dtype error is).
+ * first model where there is no base (every other type). Arithmetic is in double, rounded once to
+ * the target's type. Inputs of another floating-point type than the target's are fine. Cost:
+ * every input is read once and the target written once; extra memory is a few tiles per thread.
+ * After an error the target may be partly written, unless the error was found before the
+ * arithmetic (every argument, name, shape and dtype error is).
  *
  * @param method [in] [borrowed] A method's id, as listed by dfm_methods_describe.
  * @param options [in] [borrowed] [nullable] JSON object with the method's options; NULL for
@@ -261,15 +263,18 @@ dfm_status dfm_methods_describe(dfm_text **out);
  * @param base [in] [borrowed] [nullable] The pretrained model, for methods that need it.
  * @param models [in] [borrowed] Array of n_models sets, the fine-tuned models.
  * @param n_models [in] Number of models, 1 or more.
- * @param fishers [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher values
- *     of each model, for methods that need them: same names and shapes as the target's tensors, any
- *     floating-point type, 0 or more. A tensor that is missing from every set is merged without.
- * @param target [inout] [borrowed] The memory to write; must not share memory with the inputs.
+ * @param fishers [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher
+ *     values of each model, for methods that need them: same names and shapes as the target's
+ *     tensors, any floating-point type, 0 or more. A tensor that is missing from every set is
+ *     merged without.
+ * @param target [inout] [borrowed] The memory to write; must not share memory with the
+ *     inputs.
  * @param threads [in] Number of threads; 0 is one per available core. Changes no result.
  * @param cancel [in] [borrowed] [nullable] A stop flag that is polled between tiles.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
  *     DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_MISSING_TENSOR,
- *     DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH, DFM_ERROR_NON_FINITE or DFM_ERROR_CANCELLED.
+ *     DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH, DFM_ERROR_NON_FINITE or
+ *     DFM_ERROR_CANCELLED.
  */
 dfm_status dfm_merge(const char *method, const char *options, dfm_weights *base,
     dfm_weights *const *models, int64_t n_models, dfm_weights *const *fishers, dfm_weights *target,
@@ -280,17 +285,18 @@ dfm_status dfm_merge(const char *method, const char *options, dfm_weights *base,
 /**
  * Writes tensors to disk: one .safetensors file, or a Hugging Face folder.
  *
- * Files are complete or absent: everything is written under temporary names, synced and renamed, so an
- * older file at the same place survives any failure.
+ * Files are complete or absent: everything is written under temporary names, synced and renamed,
+ * so an older file at the same place survives any failure.
  *
  * Options, a JSON object:
  *   "metadata"         object of strings for the files' __metadata__, beside "format": "pt";
- *   "shard_size"       folders: most bytes per file, a number or a text such as "5GB" (the default);
- *   "copy_files_from"  folders: a checkpoint folder whose other files (config, tokenizer) are copied.
+ *   "shard_size"       folders: most bytes per file, a number or a text such as "5GB" (the
+ *   default); "copy_files_from"  folders: a checkpoint folder whose other files (config,
+ *   tokenizer) are copied.
  *
  * @param weights [in] [borrowed] The tensors, written in the set's own order.
- * @param path [in] [borrowed] A path that ends in ".safetensors" is a file; any other is a folder,
- *     made where it is missing.
+ * @param path [in] [borrowed] A path that ends in ".safetensors" is a file; any other is a
+ *     folder, made where it is missing.
  * @param options [in] [borrowed] [nullable] JSON object; NULL for defaults.
  * @param cancel [in] [borrowed] [nullable] A stop flag that is polled while writing.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
@@ -313,15 +319,16 @@ dfm_status dfm_search_options_describe(dfm_text **out);
 /**
  * Makes a search and checks everything that can be checked before it runs.
  *
- * @param options [in] [borrowed] [nullable] JSON object, see dfm_search_options_describe; NULL for
- *     defaults.
+ * @param options [in] [borrowed] [nullable] JSON object, see dfm_search_options_describe;
+ *     NULL for defaults.
  * @param base [in] [borrowed] The pretrained model.
- * @param models [in] [borrowed] Array of n_models sets, the fine-tuned models; their labels are
- *     the models' names and must be distinct.
+ * @param models [in] [borrowed] Array of n_models sets, the fine-tuned models; their labels
+ *     are the models' names and must be distinct.
  * @param n_models [in] Number of models, 1 or more.
- * @param target [inout] [borrowed] The host's parameter memory: every candidate is written here.
- *     It must not share memory with base and models.
- * @param cancel [in] [borrowed] [nullable] A stop flag that is polled between tiles and trials.
+ * @param target [inout] [borrowed] The host's parameter memory: every candidate is written
+ *     here. It must not share memory with base and models.
+ * @param cancel [in] [borrowed] [nullable] A stop flag that is polled between tiles and
+ *     trials.
  * @param out [out] [owned] The new handle; free it with dfm_search_free.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
  *     DFM_ERROR_INVALID_JSON, DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION,
@@ -364,11 +371,12 @@ dfm_status dfm_search_set_progress(dfm_search *search, dfm_progress_fn callback,
 /**
  * Runs a search to its number of trials and leaves the best candidate in the target's memory.
  *
- * Every callback runs on the calling thread. A run that was stopped, by a callback, by the stop flag or
- * by a kill, is continued by a new search with the same settings and the same journal.
+ * Every callback runs on the calling thread. A run that was stopped, by a callback, by the stop
+ * flag or by a kill, is continued by a new search with the same settings and the same journal.
  *
  * @param search [inout] [borrowed] The search.
- * @param journal [in] [borrowed] [nullable] Path of the journal, made or continued; NULL for none.
+ * @param journal [in] [borrowed] [nullable] Path of the journal, made or continued; NULL
+ *     for none.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE (no
  *     callback, or a call from inside one), DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_LOCKED,
  *     DFM_ERROR_JOURNAL_DAMAGED, DFM_ERROR_JOURNAL_MISMATCH, DFM_ERROR_ALL_TRIALS_FAILED,
@@ -377,8 +385,8 @@ dfm_status dfm_search_set_progress(dfm_search *search, dfm_progress_fn callback,
 dfm_status dfm_search_run(dfm_search *search, const char *journal);
 
 /**
- * The result of a run as JSON: options, trials, best, slices, length-scales, times, warnings. After a
- * run that was stopped: the best of the trials that were finished.
+ * The result of a run as JSON: options, trials, best, slices, length-scales, times, warnings.
+ * After a run that was stopped: the best of the trials that were finished.
  *
  * @param search [in] [borrowed] The search.
  * @param out [out] [owned] The text; free it with dfm_text_free.
@@ -388,15 +396,16 @@ dfm_status dfm_search_run(dfm_search *search, const char *journal);
 dfm_status dfm_search_result(dfm_search *search, dfm_text **out);
 
 /**
- * Writes a candidate into the target's memory, measuring Fisher values through the callback where they
- * are needed and not yet known.
+ * Writes a candidate into the target's memory, measuring Fisher values through the callback where
+ * they are needed and not yet known.
  *
  * @param search [inout] [borrowed] The search.
  * @param coefficients [in] [borrowed] Array of one coefficient per model.
  * @param n_coefficients [in] Its length.
  * @param exponent [in] Power of the Fisher weights, 0 to 1.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
- *     DFM_ERROR_INVALID_STATE, DFM_ERROR_NON_FINITE, DFM_ERROR_CANCELLED or DFM_ERROR_CALLBACK_FAILED.
+ *     DFM_ERROR_INVALID_STATE, DFM_ERROR_NON_FINITE, DFM_ERROR_CANCELLED or
+ *     DFM_ERROR_CALLBACK_FAILED.
  */
 dfm_status dfm_search_apply(dfm_search *search, const double *coefficients, int64_t n_coefficients,
     double exponent);
@@ -404,7 +413,8 @@ dfm_status dfm_search_apply(dfm_search *search, const double *coefficients, int6
 /**
  * Frees a search.
  *
- * @param search [in] [owned] [nullable] The search; NULL and handles already freed are ignored.
+ * @param search [in] [owned] [nullable] The search; NULL and handles already freed are
+ *     ignored.
  */
 void dfm_search_free(dfm_search *search);
 
@@ -414,8 +424,8 @@ void dfm_search_free(dfm_search *search);
  * The characters of a text, ended by a zero byte.
  *
  * @param text [in] [borrowed] [nullable] A text handle.
- * @return [borrowed] UTF-8 characters, valid until the text is freed; an empty string for NULL or
- *     a handle that is not a live dfm_text.
+ * @return [borrowed] UTF-8 characters, valid until the text is freed; an empty string for NULL
+ *     or a handle that is not a live dfm_text.
  */
 const char *dfm_text_data(dfm_text *text);
 
@@ -430,7 +440,8 @@ int64_t dfm_text_size(dfm_text *text);
 /**
  * Frees a text.
  *
- * @param text [in] [owned] [nullable] A text handle; NULL and handles already freed are ignored.
+ * @param text [in] [owned] [nullable] A text handle; NULL and handles already freed are
+ *     ignored.
  */
 void dfm_text_free(dfm_text *text);
 
@@ -464,14 +475,15 @@ dfm_status dfm_weights_open(const char *path, dfm_weights **out);
  * @param weights [inout] [borrowed] A handle of dfm_weights_create.
  * @param name [in] [borrowed] The tensor's name, unique in this set.
  * @param dtype [in] One of DFM_DTYPE_*.
- * @param shape [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank 0.
+ * @param shape [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank
+ *     0.
  * @param rank [in] Number of axes, 0 for a scalar.
- * @param data [in] [borrowed] [nullable] First element, any alignment; may be NULL for a tensor
- *     without elements.
+ * @param data [in] [borrowed] [nullable] First element, any alignment; may be NULL for a
+ *     tensor without elements.
  * @param byte_length [in] Exact size of the tensor in bytes.
  * @param writable [in] 1 when the library may write the memory (a target), 0 otherwise.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT (sizes
- *     that do not agree, an unknown dtype) or DFM_ERROR_INVALID_STATE (an opened file).
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+ *     (sizes that do not agree, an unknown dtype) or DFM_ERROR_INVALID_STATE (an opened file).
  */
 dfm_status dfm_weights_add(dfm_weights *weights, const char *name, int32_t dtype,
     const int64_t *shape, int64_t rank, void *data, int64_t byte_length, int32_t writable);
@@ -481,8 +493,8 @@ dfm_status dfm_weights_add(dfm_weights *weights, const char *name, int32_t dtype
  *
  * @param weights [in] [borrowed] The set.
  * @param out [out] [owned] The text; free it with dfm_text_free.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_ARGUMENT (a
- *     name that was added twice).
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_ARGUMENT
+ *     (a name that was added twice).
  */
 dfm_status dfm_weights_describe(dfm_weights *weights, dfm_text **out);
 
@@ -491,8 +503,8 @@ dfm_status dfm_weights_describe(dfm_weights *weights, dfm_text **out);
  *
  * @param weights [in] [borrowed] The set.
  * @param name [in] [borrowed] The tensor's name.
- * @param data [out] [borrowed] First byte, to be read only; valid until the handle is freed. NULL
- *     may be stored for a tensor without elements.
+ * @param data [out] [borrowed] First byte, to be read only; valid until the handle is
+ *     freed. NULL may be stored for a tensor without elements.
  * @param byte_length [out] Size in bytes.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR.
  */
@@ -500,10 +512,11 @@ dfm_status dfm_weights_data(dfm_weights *weights, const char *name, const void *
     int64_t *byte_length);
 
 /**
- * Frees a set of tensors. Searches made from it keep their own hold on mapped files; the host's own
- * memory must outlive them.
+ * Frees a set of tensors. Searches made from it keep their own hold on mapped files; the host's
+ * own memory must outlive them.
  *
- * @param weights [in] [owned] [nullable] The set; NULL and handles already freed are ignored.
+ * @param weights [in] [owned] [nullable] The set; NULL and handles already freed are
+ *     ignored.
  */
 void dfm_weights_free(dfm_weights *weights);
 

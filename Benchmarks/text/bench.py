@@ -25,7 +25,6 @@ class Bench:
     models: dict[str, Weights]
     module: SentenceEncoder
     results: Results
-    threads: int
 
     def score(self, weights: Weights, split: str) -> dict[str, float]:
         """Accuracy per task of the encoder with these weights."""
@@ -38,7 +37,7 @@ class Bench:
         self.results.put(key, val, self.score(weights, "test"), **details)
 
 
-def prepare(data: Path, cache: Path, threads: int) -> Bench:
+def prepare(data: Path, cache: Path) -> Bench:
     """Read the tasks, fine-tune what is not cached, load everything."""
     base = pretrained_weights()
     pretrained = encoder(base)
@@ -51,4 +50,4 @@ def prepare(data: Path, cache: Path, threads: int) -> Bench:
     digests = [digest(weights) for weights in (base, *models.values())]
     fingerprint = hashlib.sha256("".join(digests).encode()).hexdigest()
     results = Results(cache / "results.json", fingerprint)
-    return Bench(cache, tasks, base, base_path, paths, models, encoder(base), results, threads)
+    return Bench(cache, tasks, base, base_path, paths, models, encoder(base), results)

@@ -1,7 +1,7 @@
 """Real-text benchmark: six fine-tunes of a small sentence encoder, merged by every method.
 
     python Benchmarks/text/run.py --data FOLDER [--cache build/bench/text]
-                                  [--methods ...] [--seeds 0 1 2] [--threads 2]
+                                  [--methods ...] [--seeds 0 1 2] [--threads 1]
 
 Fine-tunes are cached and results accumulate in the cache folder: run it again with other seeds or
 methods to complete the table. One search takes 60 evaluations of about 5 s (one core).
@@ -27,10 +27,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("build/bench/text"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the searches")
     parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    # Torch's threads wait for each other by spinning: on a busy machine two are slower than one.
+    # One also gives the same fine-tunes on machines of any size.
+    parser.add_argument("--threads", type=int, default=1, help="torch's threads")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    bench = prepare(arguments.data, arguments.cache, arguments.threads)
+    bench = prepare(arguments.data, arguments.cache)
     for method in arguments.methods:
         if method in BASELINES and method not in bench.results:
             print(f"{method} ...", flush=True)

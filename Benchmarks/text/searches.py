@@ -68,7 +68,6 @@ def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
         trials=TRIALS,
         seed=seed,
         journal=journal,
-        threads=bench.threads,
         **method.options,
     ).run()
     seconds = time.perf_counter() - start

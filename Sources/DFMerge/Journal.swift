@@ -98,8 +98,7 @@ final class Journal {
         throw DFMergeError(
           .journalDamaged,
           "Line \(number) of the journal '\(path)' is damaged (its checksum does not match) and "
-            + "is not "
-            + "the last line; restore the file or start with a new journal.",
+            + "is not the last line; restore the file or start with a new journal.",
           context: ["path": path, "line": "\(number)"])
       }
       // Nor is the only line of a file that never was a journal: it may be all that somebody has.

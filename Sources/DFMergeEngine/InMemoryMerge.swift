@@ -78,8 +78,7 @@ extension MergePlan {
         throw DFMergeError(
           .shapeMismatch,
           "The Fisher values of '\(tensor.name)' in \(source.label) are \(tensor.shape) but the "
-            + "tensor "
-            + "is \(entry.target.shape).", context: ["tensor": tensor.name])
+            + "tensor is \(entry.target.shape).", context: ["tensor": tensor.name])
       }
       guard tensor.dtype.isMergeable else {
         throw DFMergeError(

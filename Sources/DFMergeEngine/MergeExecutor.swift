@@ -120,8 +120,7 @@ package struct MergeExecutor: Sendable {
     return DFMergeError(
       .nonFinite,
       "Element \(fault.element) of tensor '\(tensor)' is NaN or infinite after the merge; check "
-        + "the "
-        + "inputs for NaN and for values beyond the range of the output's element type.",
+        + "the inputs for NaN and for values beyond the range of the output's element type.",
       context: ["tensor": tensor])
   }
 

@@ -63,6 +63,9 @@ package struct MergePlan: Sendable {
 
 /// Collects every mismatch, so that the caller can mend them all at once.
 private struct ProblemList {
+  /// Twenty lines say what kind of trouble it is; a thousand would hide it.
+  private static let shown = 20
+
   private var first: DFMergeError?
   private var lines: [String] = []
 
@@ -72,7 +75,9 @@ private struct ProblemList {
   ) -> TensorView? {
     let name = tensor.name
     guard let found = source.tensor(named: name) else {
-      add(.missingTensor, name, "'\(name)' is missing from \(source.label)")
+      add(
+        .missingTensor, name,
+        "'\(name)' is missing from \(source.label)\(nearName(of: name, in: source))")
       return nil
     }
     guard found.shape == tensor.shape else {
@@ -92,6 +97,16 @@ private struct ProblemList {
     return found
   }
 
+  /// A tensor of `source` under the same name with or without a prefix, such as that of
+  /// DataParallel ("module.") or of a model inside a model ("bert."); only for lines that are shown.
+  private func nearName(of name: String, in source: any WeightSource) -> String {
+    guard lines.count < ProblemList.shown else { return "" }
+    let near = source.tensors.first {
+      $0.name.hasSuffix("." + name) || name.hasSuffix("." + $0.name)
+    }
+    return near.map { ", which has '\($0.name)'" } ?? ""
+  }
+
   private mutating func add(_ code: DFMergeError.Code, _ tensor: String, _ line: String) {
     lines.append(line)
     if first == nil { first = DFMergeError(code, line, context: ["tensor": tensor]) }
@@ -99,9 +114,9 @@ private struct ProblemList {
 
   func throwIfAny() throws(DFMergeError) {
     guard let first else { return }
-    // Twenty lines say what kind of trouble it is; a thousand would hide it.
-    let shown = lines.prefix(20).joined(separator: "; ")
-    let more = lines.count > 20 ? "; and \(lines.count - 20) more" : ""
+    let shown = lines.prefix(ProblemList.shown).joined(separator: "; ")
+    let rest = lines.count - ProblemList.shown
+    let more = rest > 0 ? "; and \(rest) more" : ""
     throw DFMergeError(
       first.code,
       "\(lines.count) tensor\(lines.count == 1 ? "" : "s") cannot be aligned: \(shown)\(more). "

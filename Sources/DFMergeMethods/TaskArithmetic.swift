@@ -9,8 +9,7 @@ package struct TaskArithmetic: MergeMethod {
     formula: "theta = theta0 + sum(c_m (theta_m - theta0))",
     summary:
       "Adds what each fine-tune learnt, scaled. Choose the coefficient on validation data; "
-      + "negative "
-      + "coefficients unlearn. One model with coefficient 1 is returned bit for bit.",
+      + "negative coefficients unlearn. One model with coefficient 1 is returned bit for bit.",
     source:
       "Ilharco et al. 2023 (arXiv 2212.04089). Deviation: tensors that a model lacks are an error "
       + "here; the authors' code drops them with a warning.",

@@ -54,6 +54,18 @@ import Testing
     }
   }
 
+  @Test(arguments: ["{}", "{\"model_type\": \"bert\"}\n", "notes"])
+  func testAnotherFile_isRefusedAndLeftAsItIs(_ text: String) throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("config.json")
+    journal.write(Array(text.utf8)[...])
+    let error = #expect(throws: DFMergeError.self) {
+      try fixture.search(JournalTests.options).run(journal: journal.path, host: fixture)
+    }
+    #expect(error?.code == .journalDamaged)
+    #expect(journal.bytes == Array(text.utf8))
+  }
+
   @Test func testDamageBeforeTheLastLine_isAnError() throws {
     let fixture = try SearchFixture()
     let journal = TemporaryPath("run.jsonl")

@@ -28,6 +28,23 @@ import Testing
     #expect(fixture.merged == left)
   }
 
+  @Test(arguments: [0, 3, 7, 11])
+  func testRunAgain_afterAStopMakesTheTrialsOfAnUninterruptedRun(_ stop: Int) throws {
+    let fixture = try SearchFixture()
+    let search = try fixture.search("{\"trials\":12,\"initial\":6}")
+    fixture.beforeEvaluation = { number throws(DFMergeError) in
+      if number == stop { throw DFMergeError(.cancelled, "stopped by the test") }
+      return true
+    }
+    #expect(throws: DFMergeError.self) { try search.run(journal: nil, host: fixture) }
+    fixture.beforeEvaluation = { _ throws(DFMergeError) in true }
+    let result = try search.run(journal: nil, host: fixture)
+    let fresh = try SearchFixture()
+    let whole = try fresh.search("{\"trials\":12,\"initial\":6}").run(journal: nil, host: fresh)
+    #expect(result.trials.map(\.point) == whole.trials.map(\.point))
+    #expect(fixture.merged == fresh.merged)
+  }
+
   @Test func testStaticFisher_isMeasuredOncePerModelAtTheModel() throws {
     let fixture = try SearchFixture()
     _ = try fixture.search("{\"trials\":9,\"exponent\":1,\"fisher\":\"static\"}").run(

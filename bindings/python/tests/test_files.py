@@ -94,7 +94,17 @@ def test_errors_name_the_path(tmp_path: Path) -> None:
         dfmerge.load(bad)
     with pytest.raises(dfmerge.ArgumentError, match="no option 'shards'"):
         dfmerge.save(tensors(), str(tmp_path / "x.safetensors"), shards=3)
+    with pytest.raises(ValueError, match="NUL"):
+        dfmerge.load(f"{bad}\0.safetensors")
+    with pytest.raises(ValueError, match=r"x\.pt looks like a file of another format"):
+        dfmerge.save(tensors(), tmp_path / "x.pt")
     assert os.listdir(tmp_path) == ["bad.safetensors"]
+
+
+def test_a_module_is_saved_as_its_state(tmp_path: Path) -> None:
+    module = torch.nn.BatchNorm1d(3)
+    dfmerge.save(module, tmp_path / "model.safetensors")
+    assert set(dfmerge.load(tmp_path / "model.safetensors")) == set(module.state_dict())
 
 
 def test_a_name_or_path_is_never_cut_at_a_nul(tmp_path: Path) -> None:

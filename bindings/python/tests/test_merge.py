@@ -224,6 +224,15 @@ def test_mismatches_name_tensor_and_model(change: Any, says: str) -> None:
         dfmerge.merge("task_arithmetic", tuned, base=base)
 
 
+def test_a_missing_name_is_shown_beside_its_like() -> None:
+    model = torch.nn.Linear(2, 2)
+    wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
+    with pytest.raises(dfmerge.ArgumentError, match=r"from a, which has 'module\.weight'"):
+        dfmerge.merge("task_arithmetic", {"a": wrapped}, base=model)
+    with pytest.raises(dfmerge.ArgumentError, match="from a, which has 'weight'"):
+        dfmerge.merge("task_arithmetic", {"a": model}, base=wrapped)
+
+
 def test_bad_arrays_are_refused_with_a_remedy() -> None:
     good = np.zeros((4, 4), np.float32)
     with pytest.raises(ValueError, match="ascontiguousarray"):
@@ -247,6 +256,19 @@ def test_a_numpy_scalar_has_no_memory_to_lend() -> None:
         dfmerge.merge("average", [{"w": np.float32(1)}])
     merged = dfmerge.merge("average", [{"w": np.asarray(np.float32(1))}])
     assert merged["w"].shape == () and merged["w"] == 1
+
+
+def test_wrong_containers_are_explained() -> None:
+    with pytest.raises(TypeError, match="models is a str; pass a dict or a list"):
+        dfmerge.merge("average", "a.safetensors")
+    with pytest.raises(TypeError, match=r"out=module\.state_dict\(\)"):
+        dfmerge.merge("average", [torch.nn.Linear(2, 2)], out=torch.nn.Linear(2, 2))
+
+
+def test_a_modules_state_dict_as_output_fills_the_module() -> None:
+    model, module = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    dfmerge.merge("average", [model], out=module.state_dict())
+    assert torch.equal(module.weight, model.weight)
 
 
 def test_output_in_the_inputs_memory_is_refused() -> None:

@@ -19,6 +19,7 @@ import torch
 from search_problem import GOAL, Problem, reproducible
 
 import dfmerge
+import dfmerge.torch
 
 PROGRAM = Path(__file__).with_name("search_problem.py")
 
@@ -192,7 +193,9 @@ def test_an_exception_in_the_fisher_callback_surfaces() -> None:
     [
         (0.5, TypeError, "pass tasks="),
         ({"a": 1.0}, ValueError, "this search has the tasks"),
-        ({"a": 1.0, "b": "x", "c": 1.0}, ValueError, "could not convert"),
+        ({"a": 1.0, "b": "x", "c": 1.0}, TypeError, "'x' as the score of task 'b'"),
+        ({"a": 1.0, "b": 1.0, "c": (1.0, 2.0, 3.0)}, TypeError, "score of task 'c'"),
+        ({"a": 1.0, "b": 1.0, "c": (1.0, -1.0)}, ValueError, "variance of task 'c'"),
         ("text", TypeError, "evaluate returned 'text'"),
     ],
 )
@@ -216,14 +219,53 @@ def test_a_single_task_may_return_a_number() -> None:
     assert set(result.scores) == {"score"}
 
 
-def test_missing_fisher_callback_is_explained() -> None:
+@pytest.mark.parametrize(
+    "score",
+    [np.float32(0.5), np.array([0.5]), torch.tensor(0.5, requires_grad=True), 0.5, (0.5, None)],
+)
+def test_scores_may_be_scalars_of_any_kind(score: Any) -> None:
     problem = Problem()
-    search = dfmerge.Search(
-        problem.target, problem.base, problem.models, problem.evaluate, preset="paper",
+    result = dfmerge.Search(
+        problem.target, problem.base, problem.models, lambda trial: dict.fromkeys(GOAL, score),
+        fisher_mode="none", trials=1, progress=False,
+    ).run()  # fmt: skip
+    assert result.value == 0.5 and result.trials[0]["variance"] is None
+
+
+def test_a_task_without_a_score_is_a_failed_trial() -> None:
+    problem = Problem()
+
+    def evaluate(trial: dfmerge.Trial) -> Any:
+        return {**problem.evaluate(trial), "b": None if trial.number == 0 else 0.5}
+
+    result = dfmerge.Search(
+        problem.target, problem.base, problem.models, evaluate, fisher_mode="none", trials=2,
         progress=False,
-    )  # fmt: skip
-    with pytest.raises(TypeError, match="fisher_mode='none'"):
-        search.run()
+    ).run()  # fmt: skip
+    assert [trial["state"] for trial in result.trials] == ["failed", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"fisher": None, "preset": "paper"}, "fisher_mode='none'"),
+        ({"fisher": "none"}, "called fisher_mode here"),
+        ({"models": [{}, {}]}, "models is a list"),
+        ({"models": {1: {}}}, "the name 1; names are texts"),
+        ({"tasks": "accuracy"}, r"\['accuracy'\]"),
+    ],
+)
+def test_wrong_arguments_are_explained_before_anything_runs(changes: Any, says: str) -> None:
+    problem = Problem()
+    arguments = {"models": problem.models, "fisher": problem.fisher, **changes}
+    with pytest.raises(TypeError, match=says):
+        dfmerge.Search(problem.target, problem.base, evaluate=problem.evaluate, **arguments)
+
+
+def test_options_may_be_numpys() -> None:
+    problem = Problem()
+    result = problem.search(trials=np.int64(3), bounds=np.array([0, 0.5]), fisher_mode="none").run()
+    assert len(result.trials) == 3 and result.to_dict()["options"]["bounds"] == [0, 0.5]
 
 
 def test_callbacks_run_on_the_callers_thread() -> None:
@@ -402,6 +444,47 @@ def test_another_seed_is_refused(tmp_path: Path) -> None:
 # --- Ctrl-C -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_stopped_search_saves_its_best_and_goes_on_where_it_was(
+    tmp_path: Path, kept: bool
+) -> None:
+    problem = Problem()
+
+    def evaluate(trial: dfmerge.Trial) -> dict[str, float]:
+        if trial.number == 7 and problem.evaluations == 7:
+            problem.evaluations += 1
+            raise KeyboardInterrupt
+        return problem.evaluate(trial)
+
+    search = dfmerge.Search(
+        problem.target, problem.base, problem.models, evaluate, problem.fisher, trials=9,
+        progress=False, journal=tmp_path / "run.jsonl" if kept else None, resume=False,
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        search.run()
+    assert search.result is not None and len(search.result.trials) == 7
+    stopped_at = problem.target["w"].copy()
+    search.result.save(tmp_path / "best.safetensors")
+    search.result.apply()
+    np.testing.assert_array_equal(
+        dfmerge.load(tmp_path / "best.safetensors")["w"], problem.target["w"]
+    )
+    assert not np.array_equal(stopped_at, problem.target["w"])
+    result = search.run()
+    whole = Problem().search(trials=9).run()
+    assert [t["coefficients"] for t in result.trials] == [t["coefficients"] for t in whole.trials]
+
+
+def test_a_result_is_saved_after_another_search_over_the_same_memory(tmp_path: Path) -> None:
+    problem = Problem()
+    first = problem.search(trials=4).run()
+    left = problem.target["w"].copy()
+    problem.search(trials=5, fisher_mode="none").run()
+    assert not np.array_equal(left, problem.target["w"])
+    first.save(tmp_path / "first.safetensors")
+    np.testing.assert_array_equal(dfmerge.load(tmp_path / "first.safetensors")["w"], left)
+
+
 @pytest.mark.parametrize("moment", range(6))
 def test_ctrl_c_stops_cleanly_and_is_never_lost(tmp_path: Path, moment: int) -> None:
     """SIGINT at many moments, in the callback and at its edges: always KeyboardInterrupt."""
@@ -518,6 +601,69 @@ def test_the_base_defaults_to_what_the_target_holds() -> None:
         progress=False,
     )  # fmt: skip
     assert search.run().value > 0.9
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_model_may_have_either_name_of_a_tied_tensor(tmp_path: Path, as_file: bool) -> None:
+    module = torch.nn.ModuleDict({"embed": torch.nn.Embedding(5, 3), "head": torch.nn.Linear(3, 5)})
+    module["head"].weight = module["embed"].weight
+    state = dfmerge.torch.state(module)
+    state["head.weight"] = state.pop("embed.weight") + 1
+    path = tmp_path / "model.safetensors"
+    dfmerge.save(state, path)
+    search = dfmerge.Search(
+        module, None, {"a": path if as_file else state}, lambda trial: 0.5, fisher_mode="none",
+        tasks=["score"], trials=1, progress=False,
+    )  # fmt: skip
+    search.apply({"a": 1.0}, 0)
+    assert torch.equal(module["embed"].weight, state["head.weight"])
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_module_that_moved_is_refused(when: str) -> None:
+    module = torch.nn.Linear(3, 2)
+
+    def evaluate(trial: dfmerge.Trial) -> float:
+        module.double()
+        return 0.5
+
+    search = dfmerge.Search(
+        module, None, {"a": torch.nn.Linear(3, 2)}, evaluate, fisher_mode="none", tasks=["score"],
+        progress=False,
+    )  # fmt: skip
+    if when == "before":
+        module.double()
+    with pytest.raises(RuntimeError, match="'weight' was replaced or moved"):
+        search.run()
+
+
+def test_extra_state_of_modules_is_left_out(tmp_path: Path) -> None:
+    class Net(torch.nn.Linear):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"version": 1}
+
+    module = Net(3, 2)
+    result = dfmerge.Search(
+        module, Net(3, 2), {"a": Net(3, 2).state_dict()}, lambda trial: 0.5, fisher_mode="none",
+        tasks=["score"], trials=1, progress=False,
+    ).run()  # fmt: skip
+    result.save(tmp_path / "model.safetensors")
+    assert set(dfmerge.load(tmp_path / "model.safetensors")) == {"weight", "bias"}
+
+
+def test_a_fisher_of_another_module_or_without_data_is_refused() -> None:
+    module, other, rows = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), torch.zeros(4, 3)
+
+    def search(measured: torch.nn.Module, names: str) -> dfmerge.Search:
+        fisher = dfmerge.torch.Fisher(measured, dict.fromkeys(names, rows), lambda m, x: m(x))
+        models = {name: torch.nn.Linear(3, 2) for name in "ab"}
+        return dfmerge.Search(module, None, models, lambda trial: 0.5, fisher)
+
+    search(module, "ab")
+    with pytest.raises(ValueError, match="pass both the same module"):
+        search(other, "ab")
+    with pytest.raises(KeyError, match="no Fisher data for model 'b'"):
+        search(module, "a")
 
 
 @pytest.mark.parametrize("when", [0, 2, 5])

@@ -167,6 +167,12 @@ def test_wrong_arguments_are_named() -> None:
             Fisher(module, data, call, **arguments)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="TensorDataset"):
         Fisher(module, {"m": (x, x)}, call)
+    with pytest.raises(TypeError, match="data is a Tensor; pass a dict"):
+        Fisher(module, x, call)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"is a DataLoader.*its dataset"):
+        Fisher(module, {"m": torch.utils.data.DataLoader(x)}, call)
+    with pytest.raises(TypeError, match=r"returned a dict; return the Tensor \[2, K\]"):
+        measure(Fisher(module, data, lambda m, r: {"logits": m(r)}), module)
     with pytest.raises(ValueError, match="no rows"):
         Fisher(module, {"m": []}, call)
     with pytest.raises(KeyError, match="no Fisher data for model 'z'"):

@@ -11,9 +11,10 @@ import shutil
 import time
 from pathlib import Path
 
-import dfmerge
 from methods import PAPER_SAMPLES, SAMPLES, TRIALS, Comparison, Row
 from problem import DOMAINS, prepare
+
+import dfmerge
 
 START = time.monotonic()
 MADE = ["networks", "paper", "journal.jsonl", "merged.safetensors", "report.html"]

@@ -189,9 +189,24 @@ def _store(answer: Any, tasks: Sequence[str], scores: Any, variances: Any) -> in
             f"{sorted(tasks)} (pass tasks=[...] to Search)"
         )
     for index, task in enumerate(tasks):
-        score = answer[task]
-        if isinstance(score, tuple):
+        score, variance = answer[task], None
+        if isinstance(score, tuple) and len(score) == 2:
             score, variance = score
-            variances[index] = float(variance)
-        scores[index] = float(score)
+        scores[index] = _number(score, f"the score of task {task!r}")
+        variances[index] = _number(variance, f"the variance of task {task!r}")
+        if variances[index] < 0:
+            raise ValueError(f"evaluate returned {variance!r} as the variance of task {task!r}")
     return _ffi.DFM_CALLBACK_OK
+
+
+def _number(value: Any, what: str) -> float:
+    """A number, or one in an array or tensor, as a float; NaN for None, which is unknown."""
+    if value is None:
+        return math.nan
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"evaluate returned {value!r} as {what}: {error}; return a number, a (score, "
+            "variance) pair, or None where there is no score"
+        ) from error

@@ -71,9 +71,18 @@ def encoded(options: Any) -> bytes | None:
     if options is None:
         return None
     try:
-        return json.dumps(options, allow_nan=False).encode("utf-8")
+        return json.dumps(options, allow_nan=False, default=_plain).encode("utf-8")
     except (TypeError, ValueError) as error:
         raise TypeError(f"options cannot be written as JSON: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy and torch as plain numbers and lists; paths as text."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 class CancelFlag(Handle):

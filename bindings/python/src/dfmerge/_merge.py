@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _arrays
 from ._handles import encoded, parsed
 from ._loader import check, lib
-from ._weights import Lent, Weights, WeightsLike, lend
+from ._weights import Lent, Weights, WeightsLike, lend, without_extra_state
+
+_OTHER_FORMATS = (".bin", ".ckpt", ".gguf", ".npz", ".onnx", ".pt", ".pth")
 
 
 def methods() -> list[dict[str, Any]]:
@@ -23,20 +26,28 @@ def load(path: Any) -> Weights:
     return Weights(path)
 
 
-def save(tensors: Mapping[str, Any], path: str, **options: Any) -> None:
+def save(tensors: Mapping[str, Any], path: str | os.PathLike[str], **options: Any) -> None:
     """Write arrays to a ``.safetensors`` file, or to a folder for any other path.
 
     Parameters
     ----------
-    tensors : mapping of str to torch tensors or numpy arrays
+    tensors : mapping of str to torch tensors or numpy arrays, or a module
         Contiguous arrays on the CPU.
-    path : str
+    path : path
         Complete or absent afterwards: an older file survives any failure.
     **options
-        ``metadata`` (dict of str); for folders also ``shard_size`` (``"5GB"``) and
+        ``metadata`` (dict of str); for folders also ``shard_size`` (bytes, or ``"5GB"``) and
         ``copy_files_from`` (a folder whose config and tokenizer files are copied).
     """
-    Lent(tensors, "the tensors to save").save(str(path), options)
+    path = os.fspath(path)
+    if path.lower().endswith(_OTHER_FORMATS):
+        raise ValueError(
+            f"{path} looks like a file of another format; end the path in .safetensors for a file, "
+            "or give a folder"
+        )
+    if hasattr(tensors, "state_dict"):
+        tensors = tensors.state_dict()
+    Lent(without_extra_state(tensors), "the tensors to save").save(path, options)
 
 
 def merge(
@@ -67,6 +78,7 @@ def merge(
     out : mapping of str to arrays, optional
         Where to write. By default new arrays with the names, dtypes and shapes of the base (of the
         first model where there is no base); tensors that are not floating-point are copied.
+        ``module.state_dict()`` writes straight into a module.
     threads : int
         0 is one per available core; the result does not depend on it.
 
@@ -89,6 +101,8 @@ def merge(
     owners = [lend(source, name) for name, source in named.items()]
     base_owner = None if base is None else lend(base, "base")
     fisher_owners = _fishers(fishers, list(named))
+    if hasattr(out, "state_dict"):
+        raise TypeError("out is a module; pass out=module.state_dict() to write into it")
     target = dict(out) if out is not None else _outputs(base_owner or owners[0])
     target_owner = Lent(target, "the output", writable=True)
     model_handles = (ctypes.c_void_p * len(owners))(*[owner.handle.value for owner in owners])
@@ -115,6 +129,11 @@ def merge(
 def _named(models: Any) -> dict[str, Any]:
     if isinstance(models, Mapping):
         return dict(models)
+    if isinstance(models, (str, os.PathLike)) or not isinstance(models, Sequence):
+        raise TypeError(
+            f"models is a {type(models).__name__}; pass a dict or a list of models, "
+            "each a path, a state dict or a module"
+        )
     return {f"model {number}": source for number, source in enumerate(models)}
 
 

@@ -11,6 +11,7 @@ class Progress:
 
     def __init__(self, shown: bool, total: int) -> None:
         self._bar: Any = None
+        self._moved = False
         if not shown:
             return
         try:
@@ -25,6 +26,10 @@ class Progress:
         if self._bar is None:
             return
         if phase == "trial":
+            if not self._moved:
+                # What a journal brought along took no time: the rate is that of this run.
+                self._bar.initial = done - 1
+            self._moved = True
             self._bar.n = done
             if not math.isnan(best):
                 self._bar.set_postfix(best=f"{best:.4f}", refresh=False)
@@ -33,6 +38,7 @@ class Progress:
         self._bar.refresh()
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar as it is, or remove it where no trial was made."""
         if self._bar is not None:
+            self._bar.leave = self._moved
             self._bar.close()

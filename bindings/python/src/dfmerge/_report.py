@@ -86,8 +86,10 @@ def report(result: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     OSError
         The file cannot be written.
     """
-    page = render(result)
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {str(target.parent)!r} of the report does not exist")
+    page = render(result)
     # Names may hold lone surrogates (undecodable bytes): they become character references.
     data = page.encode("utf-8", errors="xmlcharrefreplace")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")

@@ -19,7 +19,9 @@ class Result:
     exponent : float
         The chosen power of the Fisher weights: 1 is the paper, 0 task arithmetic.
     value : float
-        The aggregate score of the chosen trial, on the data that ``evaluate`` scores.
+        The aggregate score of the chosen trial, on the data that ``evaluate`` scores. By default
+        the trial with the best expected score is chosen, which allows for lucky ones; the option
+        ``best_by="observed"`` takes the highest score.
     scores : dict of str to float
         Its score per task.
     interval : tuple of two floats or None
@@ -33,6 +35,8 @@ class Result:
     def __init__(self, data: dict[str, Any], search: Search | None = None) -> None:
         self._data = data
         self._search = search
+        #: Tells the target's memory that it holds this result's best candidate.
+        self._mark = object()
         best = data["best"]
         # JSON objects have no order; the models do.
         self.coefficients = {name: float(best["coefficients"][name]) for name in data["models"]}
@@ -66,14 +70,20 @@ class Result:
         if self._search is None:
             raise ValueError("this result has no search; apply its coefficients with a new one")
         self._search.apply(self.coefficients, self.exponent)
+        self._search._target.mark(self._mark)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the merged checkpoint: the tensors that stand in the target.
+        """Write the merged checkpoint: the target's tensors, with the best candidate in them.
 
-        Call it before the target is changed; :meth:`apply` brings the best candidate back. A path
-        that ends in ``.safetensors`` is a file, any other a folder; for a folder, the other files
-        of a base that was given as a folder (config, tokenizer) are copied. A module is saved with
-        its buffers, tied tensors once (the dropped names are in the file's metadata).
+        After an interrupt, or where another search has written to the same memory since, the best
+        candidate is brought back first (:meth:`apply`). What your own code changed in the target
+        since is saved as it stands.
+
+        A path that ends in ``.safetensors`` is a file, any other a folder; for a folder, the other
+        files of a base that was given as a folder (config, tokenizer) are copied. A module is saved
+        with its buffers, tied tensors once: the dropped names are in the file's metadata, which
+        ``safetensors.torch.load_model`` and ``from_pretrained`` cope with; for ``load_state_dict``
+        pass ``strict=False``.
 
         Parameters
         ----------
@@ -84,8 +94,10 @@ class Result:
         """
         if self._search is None:
             raise ValueError("this result has no search whose target could be saved")
-        from ._weights import Lent
+        from ._merge import save
 
+        if not self._search._target.holds(self._mark):
+            self.apply()
         tensors, aliases = self._search._target.tensors_to_save()
         settings = dict(options)
         settings["metadata"] = {**aliases, **options.get("metadata", {})}
@@ -93,7 +105,7 @@ class Result:
         base = self._search._base_path
         if not path.endswith(".safetensors") and base is not None and os.path.isdir(base):
             settings.setdefault("copy_files_from", os.fspath(base))
-        Lent(tensors, "the merged model").save(path, settings)
+        save(tensors, path, **settings)
 
     def report(self, path: str | os.PathLike[str]) -> None:
         """Write one self-contained HTML page; needs the extra ``plots`` (matplotlib)."""

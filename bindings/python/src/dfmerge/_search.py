@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
 from ._errors import StoppedError
-from ._handles import CancelFlag, c_path, encoded, made, parsed
+from ._handles import CancelFlag, Handle, c_path, encoded, made, parsed
 from ._interrupt import Interruptible
 from ._loader import check, lib
 from ._progress import Progress
@@ -31,8 +32,10 @@ class Search:
     Parameters
     ----------
     target : torch.nn.Module or mapping of str to writable arrays
-        The memory that every candidate is written into: a module's own parameters (tied ones once,
-        buffers untouched), or arrays by name.
+        The memory that every candidate is written into, on the CPU: a module's own parameters
+        (tied ones once), or arrays by name. A module's buffers are left as they are: give it the
+        base's, and let ``evaluate`` measure BatchNorm's statistics anew. To score on a GPU, keep a
+        second module there and copy with ``load_state_dict(target.state_dict())``.
     base : path, state dict or module, optional
         The pretrained model. By default a copy of what the target holds now.
     models : mapping of str to path, state dict or module
@@ -40,9 +43,9 @@ class Search:
     evaluate : callable
         ``evaluate(trial)`` scores the weights that stand in the target, on validation data, larger
         is better: a dict with a score (or a ``(score, variance)`` pair) per task, a number for a
-        single task, or None (or NaN) for a failed trial. Give a variance only where measuring the
-        same candidate again would give another score (sampled data or decoding): on a fixed
-        validation set it would not.
+        single task, or None (or a score that is None or NaN) for a failed trial. Give a variance
+        only where measuring the same candidate again would give another score (sampled data or
+        decoding): on a fixed validation set it would not.
     fisher : callable, optional
         ``fisher(request)`` adds the diagonal Fisher of ``request.model`` to ``request.buffers``;
         :class:`dfmerge.torch.Fisher` is one. Not needed with ``fisher_mode="none"``.
@@ -50,7 +53,9 @@ class Search:
         Names of the tasks that ``evaluate`` scores. By default one per model, by the models' names.
     journal : path, optional
         Where every step is recorded; an existing journal of the same search is continued with
-        exactly the trials of an uninterrupted run.
+        exactly the trials of an uninterrupted run, also to a larger number of ``trials``. Other
+        options or weights are refused; that ``evaluate`` and ``fisher`` still do the same is up to
+        you.
     resume : bool
         False refuses an existing journal.
     progress : bool
@@ -83,8 +88,27 @@ class Search:
     ) -> None:
         if not models:
             raise ValueError("Search needs models: a dict of name -> path, state dict or module")
+        if not isinstance(models, Mapping):
+            raise TypeError(
+                f"models is a {type(models).__name__}; pass a dict of name -> path, state dict or "
+                "module"
+            )
+        for name in models:
+            if not isinstance(name, str) or "\0" in name:
+                raise TypeError(f"models has the name {name!r}; names are texts without NUL")
         if evaluate is None:
             raise ValueError("Search needs evaluate: a function that scores a trial")
+        if isinstance(tasks, str):
+            raise TypeError(f"tasks is the text {tasks!r}; pass a list of names, [{tasks!r}]")
+        if fisher is not None and not callable(fisher):
+            raise TypeError(
+                f"fisher is {fisher!r}, which cannot be called; pass a function or a "
+                "dfmerge.torch.Fisher. The option of that name is called fisher_mode here."
+            )
+        if fisher is None and fisher_mode != "none" and options.get("exponent") != 0:
+            raise TypeError(
+                "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
+            )
         self.models = list(models)
         self.tasks = list(tasks) if tasks is not None else list(self.models)
         self.journal = None if journal is None else os.fspath(journal)
@@ -97,27 +121,39 @@ class Search:
         self._cancel = CancelFlag()
         self._target = Target(target)
         self._base_path = base if isinstance(base, (str, os.PathLike)) else None
+        if fisher is not None and "dfmerge.torch" in sys.modules:
+            from .torch import Fisher
+
+            if isinstance(fisher, Fisher):
+                fisher.check(self._target.merged, self.models)
         source = self._target.snapshot() if base is None else base
         self._base = lend(source, "base", self._target.aliases)
         self._sources = [lend(model, name, self._target.aliases) for name, model in models.items()]
         settings = dict(options, tasks=self.tasks)
         if fisher_mode is not None:
             settings["fisher"] = fisher_mode
+        self._settings = encoded(settings)
+        self._handle = self._made()
+        self._has_run = False
+        self._total = int(options.get("trials", _default_trials()))
+
+    def _made(self) -> Handle:
         handles = [owner.handle.value for owner in self._sources]
-        self._handle = made(
+        return made(
             lib.dfm_search_create,
             lib.dfm_search_free,
-            encoded(settings),
+            self._settings,
             self._base.handle.value,
             (ctypes.c_void_p * len(handles))(*handles),
             len(handles),
             self._target.lent.handle.value,
             self._cancel.value,
         )
-        self._total = int(options.get("trials", _default_trials()))
 
     def run(self) -> Result:
         """Run to the number of trials; the best candidate then stands in the target.
+
+        Called again after an interrupt or an exception, it goes on where it stopped.
 
         Raises
         ------
@@ -129,11 +165,15 @@ class Search:
         dfmerge.Error
             A journal of another search, damaged files, every trial failed, ...
         """
-        if self.journal is not None and not self._resume and os.path.exists(self.journal):
+        if self.journal is not None and self._has_run:
+            # The journal knows all that this search has done, and takes a search without trials.
+            self._handle = self._made()
+        elif self.journal is not None and not self._resume and os.path.exists(self.journal):
             raise FileExistsError(
                 f"the journal {self.journal!r} exists; pass resume=True to continue it, or "
                 f"another path"
             )
+        self._has_run = True
         try:
             self._call(lib.dfm_search_run, None if self.journal is None else c_path(self.journal))
         except BaseException:
@@ -141,6 +181,7 @@ class Search:
             raise
         self.result = self._current()
         assert self.result is not None  # a run that succeeded has a best trial
+        self._target.mark(self.result._mark)
         return self.result
 
     def apply(self, coefficients: Mapping[str, float], exponent: float = 1.0) -> None:
@@ -155,6 +196,8 @@ class Search:
 
     def _call(self, function: Any, *arguments: Any) -> None:
         """Call into the library with the callbacks in place."""
+        self._target.check()
+        self._target.mark(None)
         bar = Progress(self._shown and function is lib.dfm_search_run, self._total)
         self._cancel.reset()
         with Interruptible(self._cancel) as guard:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from . import _arrays, _ffi
-from ._weights import Lent
+from ._weights import Lent, without_extra_state
 
 _MERGED = {_ffi.DFM_DTYPE_F64, _ffi.DFM_DTYPE_F32, _ffi.DFM_DTYPE_F16, _ffi.DFM_DTYPE_BF16}
 
 
 class Target:
     """A module's parameters, or arrays by name, registered for writing in place."""
+
+    #: Address of a target's first tensor -> the mark of what was last written there, by any search.
+    _marks: ClassVar[dict[int, object]] = {}
 
     def __init__(self, target: Any) -> None:
         self._module: Any = None
@@ -39,13 +42,21 @@ class Target:
             if _arrays.view(name, tensor, writable=True).dtype in _MERGED
         }
 
-    def check(self) -> None:
-        """Raise RuntimeError where a module's parameters no longer stand in the memory bound.
+        views = [_arrays.view(n, t, writable=True) for n, t in self.lent.tensors.items()]
+        self._address = next((view.address for view in views if view.nbytes), 0)
 
-        Every merge would go past the module then, and every score would be that of old weights.
-        """
+    def check(self) -> None:
+        """Raise RuntimeError if the module computes with other memory than what is written."""
         if self._bound is not None:
             self._bound.check()
+
+    def mark(self, what: object) -> None:
+        """Note what stands in the memory now."""
+        self._marks[self._address] = what
+
+    def holds(self, what: object) -> bool:
+        """Whether ``what`` was the last to be noted for this memory."""
+        return self._marks.get(self._address) is what
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of what the target holds now."""
@@ -55,9 +66,10 @@ class Target:
         """What a checkpoint of the target holds, and metadata that names dropped aliases."""
         if self._module is None:
             return dict(self.lent.tensors), {}
+        self.check()
         state = {
             name: tensor.detach().contiguous()
-            for name, tensor in self._module.state_dict().items()
+            for name, tensor in without_extra_state(self._module.state_dict()).items()
             if name not in self.aliases
         }
         return state, dict(self.aliases)

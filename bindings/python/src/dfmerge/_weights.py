@@ -108,18 +108,17 @@ class Lent:
 
 
 class Labelled:
-    """Opened weights under another name, for messages and options per model."""
+    """Opened weights under another name, for messages and options per model.
+
+    ``renamed`` maps further names to the tensors of this file that also stand under them.
+    """
 
     def __init__(
-        self, weights: Weights, label: str, aliases: Mapping[str, str] | None = None
+        self, weights: Weights, label: str, renamed: Mapping[str, str] | None = None
     ) -> None:
         self.weights = weights
         self.handle = made(lib.dfm_weights_create, lib.dfm_weights_free, c_text(label, "the name"))
-        names = {name: name for name in weights}
-        for alias, kept in (aliases or {}).items():
-            if alias in weights:
-                names.setdefault(kept, alias)
-        for shown, name in names.items():
+        for shown, name in [*((name, name) for name in weights), *(renamed or {}).items()]:
             data, size = ctypes.c_void_p(), ctypes.c_int64()
             check(
                 lib.dfm_weights_data(
@@ -149,16 +148,29 @@ def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = No
     """
     if isinstance(source, (str, os.PathLike)):
         source = Weights(source)
-    if isinstance(source, Weights):
-        return Labelled(source, label, aliases)
     if hasattr(source, "state_dict"):
         source = source.state_dict()
     if not isinstance(source, Mapping):
         raise TypeError(
             f"{label} is a {type(source).__name__}; pass a path, a state dict or a module"
         )
-    tensors = dict(source)
-    for alias, kept in (aliases or {}).items():
-        if kept not in tensors and alias in tensors:
-            tensors[kept] = tensors[alias]
+    # Which of a tied tensor's names a file has is up to the program that wrote it.
+    renamed = {
+        kept: alias
+        for alias, kept in (aliases or {}).items()
+        if kept not in source and alias in source
+    }
+    if isinstance(source, Weights):
+        return Labelled(source, label, renamed)
+    tensors = without_extra_state(source)
+    tensors.update({kept: tensors[alias] for kept, alias in renamed.items()})
     return Lent(tensors, label)
+
+
+def without_extra_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state dict less what ``get_extra_state`` of torch's modules put in beside the tensors."""
+    return {
+        name: value
+        for name, value in state.items()
+        if hasattr(value, "shape") or not str(name).endswith("_extra_state")
+    }

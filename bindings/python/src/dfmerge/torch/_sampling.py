@@ -44,6 +44,11 @@ class Sampling:
                     f"data['{model}'] is a tuple, which could be rows or columns; pass a list of "
                     "rows, or torch.utils.data.TensorDataset(*columns)"
                 )
+            if isinstance(rows, torch_data.DataLoader | torch_data.IterableDataset):
+                raise TypeError(
+                    f"data['{model}'] is a {type(rows).__name__}, whose rows have no numbers; pass "
+                    "its dataset or list(rows), and what makes a batch of rows as collate"
+                )
             if len(rows) == 0:
                 raise ValueError(f"data['{model}'] has no rows; pass at least one")
 
@@ -76,6 +81,11 @@ class Sampling:
     def scores(self, batch: Any, rows: int) -> Tensor:
         """The scores [B, K] of a batch, refused where no Fisher can come of them."""
         scores = self.log_probs(self.module, batch)
+        if not isinstance(scores, Tensor):
+            raise TypeError(
+                f"log_probs returned a {type(scores).__name__}; return the Tensor [{rows}, K], "
+                "such as output.logits"
+            )
         if scores.dim() != 2 or scores.shape[0] != rows:
             raise ValueError(
                 f"log_probs returned shape {list(scores.shape)} for {rows} rows; it must return "

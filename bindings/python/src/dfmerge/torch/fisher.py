@@ -119,6 +119,10 @@ class Fisher:
         collate: Callable[[list[Any]], Any] | None = None,
         vectorize: Literal["auto", "graph", "func", "loop"] = "auto",
     ) -> None:
+        if not isinstance(data, Mapping):
+            raise TypeError(
+                f"data is a {type(data).__name__}; pass a dict with the rows of each model by name"
+            )
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         self.module = module
@@ -138,6 +142,26 @@ class Fisher:
     def route(self) -> str:
         """The routes taken so far, fastest first, joined by "+"; empty before the first call."""
         return "+".join(r for r in ROUTES if r in self._routes.taken.values())
+
+    def check(self, targets: Mapping[str, Tensor], models: Sequence[str]) -> None:
+        """Raise unless this measures what a search over ``targets`` and ``models`` writes.
+
+        Raises
+        ------
+        KeyError
+            No data for one of the models.
+        ValueError
+            The module's parameters are not the memory of ``targets``.
+        """
+        for model in models:
+            self.rows(model)
+        named = dict(self.module.named_parameters(remove_duplicate=False))
+        for name, target in targets.items():
+            if name not in named or named[name].data_ptr() != target.data_ptr():
+                raise ValueError(
+                    f"the search writes '{name}', which is no parameter of the module that "
+                    "Fisher measures; pass both the same module"
+                )
 
     def rows(self, model: str) -> list[int]:
         """Indices of the rows measured for a model, ascending. KeyError: no data for it."""

@@ -50,8 +50,9 @@ class Bound:
                 or there.dtype != tensor.dtype
             ):
                 raise RuntimeError(
-                    f"parameter '{name}' was replaced or moved after the module was bound; "
-                    "bind the module again, after the last .to(), .half() or .float()"
+                    f"parameter '{name}' was replaced or moved after the module was bound; bind "
+                    "it (make the Search) after the last .to(), .half() or .float(), and copy "
+                    "weights out of it for another device"
                 )
 
 

@@ -104,8 +104,7 @@ extension Search {
         else {
           throw DFMergeError(
             .journalDamaged,
-            "The result of trial \(found) in the journal '\(journal.path)' does not "
-              + "follow its "
+            "The result of trial \(found) in the journal '\(journal.path)' does not follow its "
               + "start or does not fit this search; restore the file or start with a new journal.",
             context: ["path": journal.path])
         }
@@ -118,6 +117,11 @@ extension Search {
       }
     }
     guard found == trials.count else { throw Search.ahead(of: journal.path) }
+    if found > options.trials {
+      warnings.append(
+        "The journal '\(journal.path)' has \(found) trials, more than the \(options.trials) asked "
+          + "for; all of them count.")
+    }
   }
 }
 

@@ -57,6 +57,12 @@ public final class Search {
         "A search needs one model or more, each with its own name; it was given "
           + "[\(names.joined(separator: ", "))].")
     }
+    guard !names.contains("exponent") else {
+      throw DFMergeError(
+        .invalidArgument,
+        "A model is called 'exponent', which is the name of the searched exponent in results; give "
+          + "it another name.")
+    }
     self.models = names
     self.options = try SearchOptions(options, models: names)
     plan = try MergePlan(target: target, base: base, models: models.map(\.weights))

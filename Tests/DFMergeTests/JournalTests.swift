@@ -164,6 +164,16 @@ import Testing
     #expect(resumed.merged == fresh.merged)
   }
 
+  @Test func testFewerTrialsThanTheJournalHas_isSaid() throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    _ = try fixture.search(JournalTests.options).run(journal: journal.path, host: fixture)
+    let shorter = try fixture.search("{\"trials\":9,\"seed\":9,\"initial\":6}")
+    let result = try shorter.run(journal: journal.path, host: fixture)
+    #expect(result.trials.count == 14)
+    #expect(result.warnings.contains { $0.contains("14 trials, more than the 9") })
+  }
+
   @Test func testOneJournal_isHeldByOneSearch() throws {
     let fixture = try SearchFixture()
     let journal = TemporaryPath("run.jsonl")

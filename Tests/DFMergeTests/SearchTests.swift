@@ -167,6 +167,16 @@ import Testing
     #expect(error?.message.contains("target's own memory") == true)
   }
 
+  @Test func testModelCalledExponent_isRefused() throws {
+    let fixture = try SearchFixture()
+    let error = #expect(throws: DFMergeError.self) {
+      try Search(
+        target: fixture.target, base: fixture.base,
+        models: [("exponent", fixture.models[0].weights)])
+    }
+    #expect(error?.message.contains("another name") == true)
+  }
+
   @Test func testPaperPreset_isThePaper() throws {
     let options = try SearchOptions(.object(["preset": .string("paper")]), models: ["a"])
     #expect(options.trials == 60 && options.initial == 10)

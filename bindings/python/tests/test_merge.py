@@ -285,3 +285,23 @@ def test_non_finite_result_names_tensor_and_element() -> None:
     out = {"w": np.empty(3, np.float16)}
     with pytest.raises(dfmerge.NumericalError, match="beyond the range"):
         dfmerge.merge("average", [big], out=out)
+
+
+def test_output_into_a_module_with_tied_tensors() -> None:
+    class Tied(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Linear(3, 3, bias=False)
+            self.second = torch.nn.Linear(3, 3, bias=False)
+            self.second.weight = self.first.weight
+
+    base, model, live = Tied(), Tied(), Tied()
+    dfmerge.merge(
+        "task_arithmetic",
+        {"a": model},
+        base=base,
+        options={"coefficients": 1},
+        out=live.state_dict(),
+    )
+    assert torch.equal(live.first.weight, model.first.weight)
+    assert live.second.weight is live.first.weight

@@ -104,7 +104,7 @@ def merge(
     if hasattr(out, "state_dict"):
         raise TypeError("out is a module; pass out=module.state_dict() to write into it")
     target = dict(out) if out is not None else _outputs(base_owner or owners[0])
-    target_owner = Lent(target, "the output", writable=True)
+    target_owner = Lent(_once(target), "the output", writable=True)
     model_handles = (ctypes.c_void_p * len(owners))(*[owner.handle.value for owner in owners])
     fisher_handles = None
     if fisher_owners:
@@ -124,6 +124,16 @@ def merge(
         )
     )
     return target
+
+
+def _once(target: dict[str, Any]) -> dict[str, Any]:
+    """The arrays without further names of the same memory, which tied tensors have."""
+    found: dict[Any, Any] = {}
+    for name, array in target.items():
+        found.setdefault(_arrays.view(name, array, writable=True), (name, array))
+    # Tensors without elements may share an address and still be different ones.
+    empty = {name: array for name, array in target.items() if 0 in array.shape}
+    return {**empty, **dict(found.values())}
 
 
 def _named(models: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ final class FisherStore {
       case .none: break
       case .dynamic:
         let buffer = try fresh(model, 0)
-        try measure(model, coefficient, buffer)
+        try measure(model, options.fisherPlace(for: coefficient), buffer)
         measured += 1
         lookups.append { FisherElements(lower: buffer.elements(at: $0), upper: nil, fraction: 0) }
       case .static:
@@ -62,8 +62,14 @@ final class FisherStore {
     let low = Int(min(max(position.rounded(.down), 0), Double(intervals - 1)))
     let fraction = min(max(position - Double(low), 0), 1)
     func node(_ index: Int) throws(DFMergeError) -> FisherBuffer {
+      // The place is affine in the coefficient, so interpolation over places is the same one.
       let at = range.lowerBound + width * Double(index) / Double(intervals)
-      return try kept(model, node: index, at: at, measure)
+      return try kept(model, node: index, at: options.fisherPlace(for: at), measure)
+    }
+    // At position 1 every node stands at the model itself.
+    guard options.fisherPosition < 1 else {
+      let buffer = try node(0)
+      return { FisherElements(lower: buffer.elements(at: $0), upper: nil, fraction: 0) }
     }
     // A candidate that stands on a node needs that node alone.
     if fraction == 0 || fraction == 1 {

@@ -9,7 +9,8 @@ import DFMergeCore
 public struct SearchOptions: Sendable {
   /// Where the Fisher values of a candidate come from.
   public enum FisherMode: String, Sendable, CaseIterable {
-    /// Measured for every candidate at base + c_m (model_m - base): the paper.
+    /// Measured for every candidate at base + c_m (model_m - base), the paper's place, or further
+    /// towards the model (`fisher_position`).
     case dynamic
     /// Measured once per model, at the fine-tuned model itself.
     case `static`
@@ -53,6 +54,10 @@ public struct SearchOptions: Sendable {
       "fisher", .choice(FisherMode.allCases.map(\.rawValue)), default: .string("interpolated"),
       "Where Fisher values come from: dynamic, static, interpolated or none."),
     OptionSchema(
+      "fisher_position", .number(0...1), default: .double(0.5),
+      "dynamic and interpolated: model m's Fisher is taken at c_m + position (1 - c_m): 0 is the "
+        + "scaled model (the paper), 1 the fine-tuned model."),
+    OptionSchema(
       "nodes", .integer(2...65), default: .int(5),
       "interpolated: number of points at which each model's Fisher is measured."),
     OptionSchema(
@@ -80,7 +85,8 @@ public struct SearchOptions: Sendable {
   /// What `preset: "paper"` sets (arXiv 2504.18992, authors' code).
   static let paper: [String: JSONValue] = [
     "acquisition": .string("ei"), "xi": .double(0.01), "informed": .bool(false),
-    "fisher": .string("dynamic"), "exponent": .double(1), "best_by": .string("observed"),
+    "fisher": .string("dynamic"), "fisher_position": .double(0), "exponent": .double(1),
+    "best_by": .string("observed"),
   ]
 
   /// The schema as a JSON array, for the bindings.
@@ -97,6 +103,8 @@ public struct SearchOptions: Sendable {
   public let kappa: Double
   public let isInformed: Bool
   public let fisherMode: FisherMode
+  /// Where between the scaled model (0) and the fine-tuned model (1) a Fisher is measured.
+  public let fisherPosition: Double
   public let nodes: Int
   /// The fixed exponent; nil when it is searched.
   public let exponent: Double?
@@ -130,6 +138,7 @@ public struct SearchOptions: Sendable {
     isInformed = try values.flag("informed")
     fisherMode = FisherMode(rawValue: values.word("fisher") ?? "") ?? .none
     nodes = try values.integer("nodes")
+    fisherPosition = try values.number("fisher_position")
     // Without Fisher values the exponent has nothing to act on, and searching it would waste
     // trials.
     exponent =
@@ -162,6 +171,10 @@ public struct SearchOptions: Sendable {
     let acquisition = values.word("acquisition") ?? ""
     let rules: [(option: String, acts: Bool, needs: String)] = [
       ("nodes", fisher == "interpolated", "fisher 'interpolated'"),
+      (
+        "fisher_position", fisher == "interpolated" || fisher == "dynamic",
+        "fisher 'interpolated' or 'dynamic'"
+      ),
       ("exponent", fisher != "none" || given["exponent"]?.doubleValue == 0, "Fisher values"),
       ("epsilon", fisher != "none", "Fisher values"),
       ("kappa", acquisition == "ucb", "acquisition 'ucb'"),
@@ -174,6 +187,12 @@ public struct SearchOptions: Sendable {
           + "\(rule.needs). Leave it out, or change the other option.",
         context: ["option": rule.option])
     }
+  }
+
+  /// Where a model's Fisher is measured for coefficient c: c + position (1 - c).
+  func fisherPlace(for coefficient: Double) -> Double {
+    // Exact at the ends: position 0 is the paper's own place.
+    fisherPosition == 0 ? coefficient : coefficient + fisherPosition * (1 - coefficient)
   }
 
   /// Number of dimensions that are searched: one per model, and one for a searched exponent.

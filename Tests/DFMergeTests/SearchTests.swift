@@ -70,13 +70,32 @@ import Testing
     let exact = try SearchFixture()
     let nodes = try SearchFixture()
     let candidate = Candidate(coefficients: [0.37, 0.81], exponent: 1)
-    try exact.search("{\"fisher\":\"dynamic\",\"exponent\":1}").apply(candidate, host: exact)
-    let search = try nodes.search("{\"fisher\":\"interpolated\",\"exponent\":1,\"nodes\":5}")
+    try exact.search("{\"fisher\":\"dynamic\",\"exponent\":1,\"fisher_position\":0}")
+      .apply(candidate, host: exact)
+    let search = try nodes.search(
+      "{\"fisher\":\"interpolated\",\"exponent\":1,\"nodes\":5,\"fisher_position\":0}")
     try search.apply(candidate, host: nodes)
     for (left, right) in zip(exact.merged, nodes.merged) { #expect(abs(left - right) < 1e-6) }
     #expect(nodes.fisherCalls.map(\.coefficient) == [0.25, 0.5, 0.75, 1])
     try search.apply(candidate, host: nodes)
     #expect(nodes.fisherCalls.count == 4)
+  }
+
+  @Test(arguments: [0, 0.25, 0.5, 1])
+  func testFisherPosition_movesTheMeasurementTowardsTheModel(_ position: Double) throws {
+    let candidate = Candidate(coefficients: [0.2, 0.6], exponent: 1)
+    let dynamic = try SearchFixture()
+    try dynamic.search("{\"fisher\":\"dynamic\",\"exponent\":1,\"fisher_position\":\(position)}")
+      .apply(candidate, host: dynamic)
+    for (call, c) in zip(dynamic.fisherCalls, candidate.coefficients) {
+      #expect(abs(call.coefficient - (c + position * (1 - c))) < 1e-15)
+    }
+    let nodes = try SearchFixture()
+    try nodes.search("{\"exponent\":1,\"fisher_position\":\(position)}")
+      .apply(candidate, host: nodes)
+    for (left, right) in zip(dynamic.merged, nodes.merged) { #expect(abs(left - right) < 1e-6) }
+    let range = position...1
+    #expect(nodes.fisherCalls.allSatisfy { range.contains($0.coefficient) })
   }
 
   @Test func testExponentZero_needsNoFisherAndIsTaskArithmetic() throws {
@@ -143,6 +162,7 @@ import Testing
   @Test(arguments: [
     ("{\"fisher\":\"none\",\"exponent\":0.5}", "exponent"),
     ("{\"fisher\":\"static\",\"nodes\":4}", "nodes"), ("{\"kappa\":2}", "kappa"),
+    ("{\"fisher\":\"static\",\"fisher_position\":0.5}", "fisher_position"),
     ("{\"xi\":0.1}", "xi"),
     ("{\"task_weights\":{\"a\":1,\"b\":1}}", "task_weights"),
     ("{\"aggregate\":\"weighted\"}", "task_weights"), ("{\"tasks\":[]}", "tasks"),
@@ -183,6 +203,7 @@ import Testing
     #expect(options.bounds == [0...1])
     #expect(options.acquisition == "ei" && options.xi == 0.01)
     #expect(options.fisherMode == .dynamic && options.exponent == 1 && options.epsilon == 1e-12)
+    #expect(options.fisherPosition == 0)
     #expect(!options.isInformed && !options.bestByPosteriorMean)
     #expect(options.aggregate.kind == .mean)
   }
@@ -190,7 +211,7 @@ import Testing
   @Test(arguments: [1e300, -1e300, Double.greatestFiniteMagnitude])
   func testApply_takesAnyFiniteCoefficientInterpolated(_ coefficient: Double) throws {
     let fixture = try SearchFixture()
-    let search = try fixture.search("{\"fisher\":\"interpolated\",\"bounds\":[0,1e-300]}")
+    let search = try fixture.search("{\"fisher_position\":0,\"bounds\":[0,1e-300]}")
     // Far outside the interval the Fisher is that of its end; the result need not be finite.
     _ = try? search.apply(
       Candidate(coefficients: [coefficient, 0], exponent: 1), host: fixture)

@@ -10,12 +10,12 @@ import PackageDescription
 #else
   let buildsLevels = false
 #endif
-let levels = buildsLevels ? ["V3": "x86-64-v3", "V4": "x86-64-v4"] : [:]
+let levels = buildsLevels ? [("V3", "x86-64-v3"), ("V4", "x86-64-v4")] : []
 
 // No loop may be inlined into a module of another level.
 let loopSettings: [SwiftSetting] = [.unsafeFlags(["-disable-cmo"])]
 
-let levelTargets: [Target] = levels.sorted { $0.key < $1.key }.map { name, cpu in
+let levelTargets: [Target] = levels.map { name, cpu in
   .target(
     name: "DFMergeKernels\(name)", dependencies: ["CDFMergeShims"],
     swiftSettings: loopSettings + [.unsafeFlags(["-Xcc", "-march=\(cpu)"])])

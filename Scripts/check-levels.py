@@ -11,11 +11,13 @@ same weak function, the linker keeps one, whatever it was compiled for; so this 
   2. in the same objects: fused multiply-adds, which round once where the baseline rounds twice;
   3. in the library: a function with vector code outside of the levels' modules;
   4. a level without any vector code, which would mean that its flags got lost.
-Vector code: instructions encoded with a VEX or EVEX prefix (AVX and later), and those of BMI.
+Vector code here: every instruction that x86-64-v3 and -v4 add - those with a VEX or EVEX prefix, and
+BMI, LZCNT and MOVBE. On other architectures there are no levels and nothing to check.
 """
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -27,10 +29,17 @@ from pathlib import Path
 LEVELS = ("DFMergeKernelsV3", "DFMergeKernelsV4")
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
-INSTRUCTION = re.compile(r"^\s*[0-9a-f]+:\s+(?:(?:lock|rep|repne|notrack|data16)\s+)*(\S+)(?:\s+(.*))?$")
+INSTRUCTION = re.compile(
+    r"^\s*[0-9a-f]+:\s+(?:(?:lock|rep|repne|notrack|data16)\s+)*(\S+)(?:\s+(.*))?$"
+)
 # The mnemonics that begin with v and have no such prefix.
-LEGACY_V = re.compile(r"^(?:ver[rw]|vm(?:call|clear|func|launch|load|mcall|ptr|read|resume|run|save|write|xo).*)$")
-BMI = re.compile(r"^(?:andn|bextr|bls(?:i|r|msk)|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx)[lq]?$")
+LEGACY_V = re.compile(
+    r"^(?:ver[rw]|vm(?:call|clear|func|launch|load|mcall|ptr|read|resume|run|save|write|xo).*)$"
+)
+# Not tzcnt: compilers use it at the baseline too, where old CPUs read it as bsf.
+SCALAR = re.compile(
+    r"^(?:andn|bextr|bls(?:i|r|msk)|bzhi|lzcnt|movbe|mulx|pdep|pext|rorx|sarx|shlx|shrx)[wlq]?$"
+)
 REGISTER = re.compile(r"%(?:[yz]mm|k[0-7]\b)")
 FUSED = re.compile(r"^vfn?m(?:add|sub)")
 
@@ -55,8 +64,8 @@ def lines(*command: str) -> Iterator[str]:
 
 
 def is_vector(mnemonic: str, operands: str) -> bool:
-    """Whether a CPU without AVX and BMI lacks this instruction."""
-    if BMI.match(mnemonic) or REGISTER.search(operands):
+    """Whether this is an instruction of x86-64-v3 or above."""
+    if SCALAR.match(mnemonic) or REGISTER.search(operands):
         return True
     return mnemonic.startswith("v") and not LEGACY_V.match(mnemonic)
 
@@ -130,6 +139,9 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2
+    if platform.machine() != "x86_64":
+        print("check-levels.py: no CPU levels on this architecture")
+        return 0
     build, library = map(Path, arguments)
     try:
         if not library.is_file():

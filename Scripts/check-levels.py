@@ -3,16 +3,16 @@
 
 Usage: check-levels.py BUILD_FOLDER LIBRARY
 
-BUILD_FOLDER is a release build's folder of objects, LIBRARY the shared library linked from them, with
-its symbols. The loops of DFMergeKernels are compiled once per CPU level. When two objects have the
-same weak function, the linker keeps one, whatever it was compiled for; so this script refuses
+BUILD_FOLDER is a release build's folder of objects, LIBRARY the shared library linked from them,
+with its symbols. The loops of DFMergeKernels are compiled once per CPU level. When two objects have
+the same weak function, the linker keeps one, whatever it was compiled for; so this script refuses
   1. in the objects of a level: a weak function with vector code that its name does not tie to the
      level's module (a specialisation of someone else's generic code, for example);
   2. in the same objects: fused multiply-adds, which round once where the baseline rounds twice;
   3. in the library: a function with vector code outside of the levels' modules;
   4. a level without any vector code, which would mean that its flags got lost.
-Vector code here: every instruction that x86-64-v3 and -v4 add - those with a VEX or EVEX prefix, and
-BMI, LZCNT and MOVBE. On other architectures there are no levels and nothing to check.
+Vector code here: every instruction that x86-64-v3 and -v4 add - those with a VEX or EVEX prefix,
+and BMI, LZCNT and MOVBE. On other architectures there are no levels and nothing to check.
 """
 
 from __future__ import annotations

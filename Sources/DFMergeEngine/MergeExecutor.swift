@@ -10,7 +10,7 @@ package struct MergeExecutor: Sendable {
 
   /// Elements that are checked, merged and checked again at a time: those of a dozen F32 operands
   /// stay in a core's own cache from the first to the last. A divisor of `tileElements`.
-  private static let blockElements = 1 << 13
+  private static let blockElements = 1 << 14
 
   package let plan: MergePlan
   /// 0 means one per available core.

@@ -50,13 +50,15 @@ demo: $(VENV)/.installed ## Merge four fine-tuned digit classifiers and compare 
 test: test-swift test-abi test-python lint ## Run every test (under 15 minutes on two cores)
 	@echo "all tests passed"
 
-test-swift: tools ## Swift tests
+test-swift: tools ## Swift tests; those of the kernels at every CPU level
 	swift test $(SWIFT_FLAGS) --parallel
+	for level in 2 3; do DFMERGE_CPU_LEVEL=$$level swift test $(SWIFT_FLAGS) --skip-build --filter DFMergeKernelsTests; done
 
-test-abi: $(VENV)/.ready lib ## Header, exported symbols and generated files agree
+test-abi: $(VENV)/.ready lib ## Header, exported symbols, generated files and CPU levels are right
 	Scripts/check-abi.sh
+	Scripts/check-levels.py .build/abi/release .build/abi/release/libdfmerge.so
 	Scripts/test-c.sh
-	$(PYTHON) -m pytest -q Scripts/abigen/tests
+	$(PYTHON) -m pytest -q Scripts/abigen/tests Scripts/tests
 
 test-python: $(VENV)/.installed ## Python tests on the installed package, not on the source tree
 	cd bindings/python && ../../$(PYTHON) -m pytest

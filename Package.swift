@@ -1,5 +1,25 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
+
+// The loops of the kernels are compiled once more for each of these levels, from the same files,
+// and chosen when the program runs. The manifest knows the machine that builds and not the one
+// that is built for: DFMERGE_BASELINE_ONLY=1 in the environment leaves the levels out, to compile
+// for another architecture.
+#if arch(x86_64) && os(Linux)
+  let buildsLevels = Context.environment["DFMERGE_BASELINE_ONLY"] != "1"
+#else
+  let buildsLevels = false
+#endif
+let levels = buildsLevels ? [("V3", "x86-64-v3"), ("V4", "x86-64-v4")] : []
+
+// No loop may be inlined into a module of another level.
+let loopSettings: [SwiftSetting] = [.unsafeFlags(["-disable-cmo"])]
+
+let levelTargets: [Target] = levels.map { name, cpu in
+  .target(
+    name: "DFMergeKernels\(name)", dependencies: ["CDFMergeShims"],
+    swiftSettings: loopSettings + [.unsafeFlags(["-Xcc", "-march=\(cpu)"])])
+}
 
 // One module per row of docs/architecture.md. Imports run one way, top to bottom of this list;
 // the build is run with `--explicit-target-dependency-import-check error`, so a wrong import fails.
@@ -12,7 +32,15 @@ let package = Package(
   targets: [
     .target(name: "CDFMergeShims"),
     .target(name: "DFMergeCore"),
-    .target(name: "DFMergeKernels", dependencies: ["DFMergeCore", "CDFMergeShims"]),
+    // Before the levels in the alphabet, which is the order of linking.
+    .target(
+      name: "DFMergeKernelsBaseline", dependencies: ["CDFMergeShims"],
+      swiftSettings: loopSettings),
+    .target(
+      name: "DFMergeKernels",
+      dependencies: ["DFMergeCore", "CDFMergeShims", "DFMergeKernelsBaseline"]
+        + levelTargets.map { .target(name: $0.name) },
+      swiftSettings: buildsLevels ? [.define("DFMERGE_CPU_LEVELS")] : []),
     .target(name: "DFMergeIO", dependencies: ["DFMergeCore"]),
     .target(name: "DFMergeMethods", dependencies: ["DFMergeCore", "DFMergeKernels"]),
     .target(name: "DFMergeBO", dependencies: ["DFMergeCore"]),
@@ -44,6 +72,6 @@ let package = Package(
       dependencies: ["DFMergeCore", "DFMergeMethods", "DFMergeEngine", "DFMergeIO", "DFMerge"]),
     .testTarget(
       name: "DFMergeCAPITests", dependencies: ["CDFMergeShims", "DFMergeCore", "DFMergeCAPI"]),
-  ],
+  ] + levelTargets,
   swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the C example against the built library with strict flags, and runs it: once fresh, once from
-# its finished journal.
+# its finished journal. Then checks that every CPU level writes the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -13,4 +13,10 @@ for compiler in "gcc -std=c99" "g++ -std=c++17 -x c++"; do
       tail -n 1
   done
   rm "$work/search.jsonl"
+done
+
+for level in 2 3 4; do
+  DFMERGE_CPU_LEVEL=$level LD_LIBRARY_PATH=build/lib \
+    "$work/search" "$work/$level.jsonl" "$work/$level.safetensors" >/dev/null
+  cmp "$work/merged.safetensors" "$work/$level.safetensors"
 done

@@ -8,6 +8,10 @@ package struct MergeExecutor: Sendable {
   /// elements of a dozen F32 operands stay within the caches of two cores.
   package static let tileElements = 1 << 16
 
+  /// Elements that are checked, merged and checked again at a time: those of a dozen F32 operands
+  /// stay in a core's own cache from the first to the last. A divisor of `tileElements`.
+  private static let blockElements = 1 << 14
+
   package let plan: MergePlan
   /// 0 means one per available core.
   package let threads: Int
@@ -61,30 +65,41 @@ package struct MergeExecutor: Sendable {
     let found = statistics
     let faults = TileSlots<Fault?>(count: tiles.count, initial: nil)
     try ParallelFor.run(count: tiles.count, threads: threads, poll: poll) { number in
-      let tile = tiles[number]
-      let entry = plan.entries[tile.entry]
-      let operands = fishers.compactMap { $0(tile.entry)?.advanced(by: tile.offset) }
-      let complete = operands.count == fishers.count ? operands : []
-      if let fault = invalidFisher(complete, tile) {
-        faults[number] = fault
-        return
-      }
-      // Only a tensor without elements has no address, and it has no tiles either.
-      guard let address = entry.target.bytes.baseAddress else { return }
-      let out = MutableElements(pointer: address, dtype: entry.target.dtype)
-        .advanced(by: tile.offset)
-      method.merge(
-        MergeTile(
-          base: entry.base.flatMap(Elements.init)?.advanced(by: tile.offset),
-          models: entry.models.compactMap { Elements($0)?.advanced(by: tile.offset) },
-          fishers: complete, out: out, count: tile.count, statistics: found))
-      let written = Elements(pointer: UnsafeRawPointer(out.pointer), dtype: out.dtype)
-      if let element = Kernels.firstNonFinite(written, count: tile.count) {
-        faults[number] = Fault(entry: tile.entry, element: tile.offset + element, model: nil)
-      }
+      faults[number] = merge(tiles[number], method, fishers, found)
     }
     // The first by position, so that the message does not depend on the threads.
     if let fault = faults.values.lazy.compactMap({ $0 }).first { throw explain(fault) }
+  }
+
+  /// Merges a tile block by block and checks each block while it is in the cache.
+  private func merge(
+    _ tile: Tile, _ method: any MergeMethod, _ fishers: [FisherLookup],
+    _ statistics: [ModelStatistic: [Double]]
+  ) -> Fault? {
+    let entry = plan.entries[tile.entry]
+    // Only a tensor without elements has no address, and it has no tiles either.
+    guard let address = entry.target.bytes.baseAddress else { return nil }
+    let out = MutableElements(pointer: address, dtype: entry.target.dtype)
+    let base = entry.base.flatMap(Elements.init)
+    let models = entry.models.compactMap { Elements($0) }
+    let operands = fishers.compactMap { $0(tile.entry) }
+    let complete = operands.count == fishers.count ? operands : []
+    let end = tile.offset + tile.count
+    for start in stride(from: tile.offset, to: end, by: MergeExecutor.blockElements) {
+      let count = min(MergeExecutor.blockElements, end - start)
+      let block = MergeTile(
+        base: base?.advanced(by: start), models: models.map { $0.advanced(by: start) },
+        fishers: complete.map { $0.advanced(by: start) }, out: out.advanced(by: start),
+        count: count, statistics: statistics)
+      if let (model, element) = invalidFisher(block) {
+        return Fault(entry: tile.entry, element: start + element, model: model)
+      }
+      method.merge(block)
+      if let element = Kernels.firstNonFinite(block.out.readable, count: count) {
+        return Fault(entry: tile.entry, element: start + element, model: nil)
+      }
+    }
+    return nil
   }
 
   // MARK: Faults
@@ -96,12 +111,16 @@ package struct MergeExecutor: Sendable {
     let model: Int?
   }
 
-  private func invalidFisher(_ operands: [FisherElements], _ tile: Tile) -> Fault? {
-    for (model, fisher) in operands.enumerated() {
-      for side in [fisher.lower, fisher.upper].compactMap({ $0 }) {
-        if let element = Kernels.firstNegativeOrNonFinite(side, count: tile.count) {
-          return Fault(entry: tile.entry, element: tile.offset + element, model: model)
-        }
+  /// The model and the place of the first Fisher value that is none.
+  private func invalidFisher(_ block: MergeTile) -> (model: Int, element: Int)? {
+    for (model, fisher) in block.fishers.enumerated() {
+      if let element = Kernels.firstNegativeOrNonFinite(fisher.lower, count: block.count) {
+        return (model, element)
+      }
+      if let upper = fisher.upper,
+        let element = Kernels.firstNegativeOrNonFinite(upper, count: block.count)
+      {
+        return (model, element)
       }
     }
     return nil

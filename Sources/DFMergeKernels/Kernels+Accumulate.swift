@@ -1,4 +1,3 @@
-import CDFMergeShims
 import DFMergeCore
 
 extension Kernels {
@@ -9,7 +8,7 @@ extension Kernels {
   package static func accumulateSquares(
     into acc: UnsafeMutablePointer<Float>, gradient: Elements, weight: Double, count: Int
   ) {
-    add(into: acc, gradient, count) { $0 * $0 * weight }
+    add(into: acc, gradient, weight, squared: true, count)
   }
 
   /// `acc += weight * v`, formed in double and rounded to float once; see `accumulateSquares`.
@@ -17,7 +16,7 @@ extension Kernels {
   package static func accumulate(
     into acc: UnsafeMutablePointer<Float>, values: Elements, weight: Double, count: Int
   ) {
-    add(into: acc, values, count) { $0 * weight }
+    add(into: acc, values, weight, squared: false, count)
   }
 
   /// `sum_i x_i^2`, formed in double.
@@ -30,73 +29,60 @@ extension Kernels {
   package static func sumOfSquares(_ x: Elements, count: Int) -> Double {
     guard count > 0 else { return 0 }
     let blocks = (count &- 1) / blockSize &+ 1
-    return sumOfBlocks(x, count, 0..<blocks)
+    return sumOfBlocks(x, count, 0..<blocks, CPULevel.current.loops)
   }
 
   private static let blockSize = 1024
 
   /// Halves the range of blocks until one is left. The depth is at most 54.
-  private static func sumOfBlocks(_ x: Elements, _ count: Int, _ blocks: Range<Int>) -> Double {
+  private static func sumOfBlocks(
+    _ x: Elements, _ count: Int, _ blocks: Range<Int>, _ loops: any InnerLoopSet.Type
+  ) -> Double {
     if blocks.count > 1 {
       let middle = blocks.lowerBound &+ blocks.count / 2
-      return sumOfBlocks(x, count, blocks.lowerBound..<middle)
-        + sumOfBlocks(x, count, middle..<blocks.upperBound)
+      return sumOfBlocks(x, count, blocks.lowerBound..<middle, loops)
+        + sumOfBlocks(x, count, middle..<blocks.upperBound, loops)
     }
     let start = blocks.lowerBound &* blockSize
     let elements = x.advanced(by: start)
     let n = min(blockSize, count &- start)
-    var sums = Doubles()
-    forEachVector(elements, n) { values, _ in
-      sums += values * values
-      return true
+    let wide = x.dtype == .f64
+    var sums = SIMD8<Double>()
+    withUnsafeMutableBytes(of: &sums) { bytes in
+      guard let start = bytes.baseAddress else { return }
+      forEachStagedChunk(elements, n, loops) { values, chunk in
+        loops.addSquares(of: values, to: start, n: chunk.padded, wide: wide)
+      }
     }
     return ((sums[0] + sums[4]) + (sums[2] + sums[6]))
       + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
   }
 
-  @inline(__always)
   private static func add(
-    into acc: UnsafeMutablePointer<Float>, _ x: Elements, _ count: Int,
-    _ term: (Doubles) -> Doubles
+    into acc: UnsafeMutablePointer<Float>, _ x: Elements, _ weight: Double, squared: Bool,
+    _ count: Int
   ) {
-    let sums = UnsafeMutableRawPointer(acc)
-    forEachVector(x, count) { values, start in
-      let here = sums + start &* 4
-      if count &- start >= 8 {
-        dfmk_store_f32x8(here, FloatLane.load(here) + term(values))
-      } else {
-        let n = count &- start
-        var last = SIMD8<Float>()
-        withUnsafeMutableBytes(of: &last) { bytes in
-          guard let copy = bytes.baseAddress else { return }
-          copy.copyMemory(from: here, byteCount: n &* 4)
-          dfmk_store_f32x8(copy, FloatLane.load(copy) + term(values))
-          here.copyMemory(from: copy, byteCount: n &* 4)
-        }
-      }
-      return true
+    let loops = CPULevel.current.loops
+    let wide = x.dtype == .f64
+    forEachStagedChunk(x, count, loops) { values, chunk in
+      loops.accumulate(
+        into: UnsafeMutableRawPointer(acc + chunk.start), values, weight: weight, squared: squared,
+        n: chunk.count, wide: wide)
     }
   }
 }
 
-/// Calls `body` with eight elements at a time, as doubles, and the number of the first of them;
-/// after the last element, with zeros. Ends early when `body` answers false.
+/// Calls `body` for each chunk with its elements as floats, or doubles where `x` is F64.
 @inline(__always)
-func forEachVector(_ x: Elements, _ count: Int, _ body: (Doubles, Int) -> Bool) {
+private func forEachStagedChunk(
+  _ x: Elements, _ count: Int, _ loops: any InnerLoopSet.Type,
+  _ body: (UnsafeRawPointer, Chunk) -> Void
+) {
   guard count > 0 else { return }
-  let wide = x.dtype == .f64
   Workspace.with(models: 0, slots: 1) { workspace in
-    var goesOn = true
     forEachChunk(count: count, size: workspace.chunkSize) { chunk in
-      guard goesOn else { return }
-      let values = staged(x, chunk, wide: wide, scratch: workspace.slot(0))
-      var i = 0
-      while i < chunk.padded, goesOn {
-        let vector =
-          wide ? DoubleLane.load(values + i &* 8) : FloatLane.load(values + i &* 4)
-        goesOn = body(vector, chunk.start &+ i)
-        i &+= 8
-      }
+      let scratch = workspace.slot(0)
+      body(staged(x, chunk, wide: x.dtype == .f64, scratch: scratch, loops: loops), chunk)
     }
   }
 }

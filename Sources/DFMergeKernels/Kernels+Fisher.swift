@@ -1,4 +1,3 @@
-import CDFMergeShims
 import DFMergeCore
 
 extension Kernels {
@@ -29,6 +28,7 @@ extension Kernels {
     }
     precondition(models.count == fishers.count, "One Fisher tensor per model.")
     guard count > 0 else { return }
+    let loops = CPULevel.current.loops
     let wide = needsDoubles(models, base)
     // Weights that are more than a sum are computed first, a chunk at a time.
     let plan = FisherPlan(fishers, wide: wide, isPlain: exponent == 1)
@@ -36,37 +36,31 @@ extension Kernels {
     let modelCount = models.count
     Workspace.with(models: modelCount, slots: 2 &* modelCount &+ 4) { workspace in
       let sums = workspace.slot(0)
-      coefficients.withUnsafeBufferPointer { c in
+      coefficients.withUnsafeBufferPointer { coefficients in
+        guard let c = coefficients.baseAddress else { return }
         forEachChunk(count: count, size: workspace.chunkSize) { chunk in
           for m in 0..<modelCount {
             workspace.models[m] = staged(
-              models[m], chunk, wide: wide, scratch: workspace.slot(m &+ 4))
+              models[m], chunk, wide: wide, scratch: workspace.slot(m &+ 4), loops: loops)
             let slot = workspace.slot(m &+ modelCount &+ 4)
             if plan.isDirect {
               workspace.weights[m] = staged(
-                fishers[m].lower, chunk, wide: wide, scratch: slot)
+                fishers[m].lower, chunk, wide: wide, scratch: slot, loops: loops)
             } else {
-              fisherValues(fishers[m], chunk, plan, workspace, into: slot)
-              raise(slot, epsilon: epsilon, power: power, chunk.padded)
+              fisherValues(fishers[m], chunk, plan, workspace, into: slot, loops: loops)
+              raise(slot, epsilon: epsilon, power: power, chunk.padded, loops)
               workspace.weights[m] = UnsafeRawPointer(slot)
             }
           }
-          let b = staged(base, chunk, wide: wide, scratch: workspace.slot(1))
-          let x = UnsafePointer(workspace.models)
-          let w = UnsafePointer(workspace.weights)
-          let n = chunk.padded
-          switch (wide, plan.isDirect) {
-          case (false, true):
-            mergeTaskVectors(FloatLane.self, FloatLane.self, into: sums, b, x, w, c, epsilon, n)
-          case (false, false):
-            mergeTaskVectors(FloatLane.self, DoubleLane.self, into: sums, b, x, w, c, 0, n)
-          case (true, let isDirect):
-            mergeTaskVectors(
-              DoubleLane.self, DoubleLane.self, into: sums, b, x, w, c,
-              isDirect ? epsilon : 0, n)
-          }
+          let b = staged(base, chunk, wide: wide, scratch: workspace.slot(1), loops: loops)
+          loops.mergeTaskVectors(
+            into: sums, base: b, UnsafePointer(workspace.models),
+            weights: UnsafePointer(workspace.weights), coefficients: c,
+            epsilon: plan.isDirect ? epsilon : 0, models: modelCount, n: chunk.padded, wide: wide,
+            weightsAreWide: !plan.isDirect)
           narrow(
-            UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start))
+            UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start),
+            loops: loops)
         }
       }
     }
@@ -97,81 +91,28 @@ struct FisherPlan {
 @inline(__always)
 func fisherValues(
   _ fisher: FisherElements, _ chunk: Chunk, _ plan: FisherPlan, _ workspace: Workspace,
-  into out: UnsafeMutableRawPointer
+  into out: UnsafeMutableRawPointer, loops: any InnerLoopSet.Type
 ) {
-  let lower = staged(fisher.lower, chunk, wide: plan.wide, scratch: workspace.slot(2))
+  let lower = staged(
+    fisher.lower, chunk, wide: plan.wide, scratch: workspace.slot(2), loops: loops)
   let upper = fisher.upper.map {
-    staged($0, chunk, wide: plan.wide, scratch: workspace.slot(3))
+    staged($0, chunk, wide: plan.wide, scratch: workspace.slot(3), loops: loops)
   }
-  if plan.wide {
-    interpolate(DoubleLane.self, lower, upper, fisher.fraction, into: out, chunk.padded)
-  } else {
-    interpolate(FloatLane.self, lower, upper, fisher.fraction, into: out, chunk.padded)
-  }
-}
-
-@inline(__always)
-private func interpolate<F: Lane>(
-  _: F.Type, _ lower: UnsafeRawPointer, _ upper: UnsafeRawPointer?, _ fraction: Double,
-  into out: UnsafeMutableRawPointer, _ n: Int
-) {
-  var i = 0
-  while i < n {
-    var values = F.load(lower + i &* F.width)
-    if let upper { values += (F.load(upper + i &* F.width) - values) * fraction }
-    out.storeBytes(of: values, toByteOffset: i &* 8, as: Doubles.self)
-    i &+= 8
-  }
+  loops.interpolate(
+    into: out, lower: lower, upper: upper, fraction: fisher.fraction, n: chunk.padded,
+    wide: plan.wide)
 }
 
 /// `W = (F + epsilon)^exponent`, in place.
-@inline(never)
 private func raise(
-  _ values: UnsafeMutableRawPointer, epsilon: Double, power: VectorPower, _ n: Int
+  _ values: UnsafeMutableRawPointer, epsilon: Double, power: VectorPower, _ n: Int,
+  _ loops: any InnerLoopSet.Type
 ) {
-  for offset in stride(from: 0, to: n &* 8, by: 64) {
-    let sum = values.load(fromByteOffset: offset, as: Doubles.self) + epsilon
-    let weight: Doubles
-    if power.exponent == 1 {
-      weight = sum
-    } else if power.exponent == 0.5 {
-      weight = dfmk_sqrt_f64x8(sum)
-    } else {
-      weight = power(sum)
-    }
-    values.storeBytes(of: weight, toByteOffset: offset, as: Doubles.self)
-  }
-}
-
-/// The inner loop of `dynamicFisherSum`, with `W = w + epsilon`.
-@inline(__always)
-private func mergeTaskVectors<X: Lane, W: Lane>(
-  _: X.Type, _: W.Type, into out: UnsafeMutableRawPointer, _ base: UnsafeRawPointer,
-  _ x: UnsafePointer<UnsafeRawPointer>, _ w: UnsafePointer<UnsafeRawPointer>,
-  _ c: UnsafeBufferPointer<Double>, _ epsilon: Double, _ n: Int
-) {
-  let modelCount = Double(c.count)
-  var i = 0
-  while i < n {
-    let b = X.load(base + i &* X.width)
-    var top = Doubles()
-    var bottom = Doubles()
-    for m in 0..<c.count {
-      let weight = W.load(w[m] + i &* W.width) + epsilon
-      top += (X.load(x[m] + i &* X.width) - b) * c[m] * weight
-      bottom += weight
-    }
-    if dfmk_any_zero(bottom) {
-      // Lanes without any weight: plain sums, which are those with every weight 1.
-      var plain = Doubles()
-      for m in 0..<c.count { plain += (X.load(x[m] + i &* X.width) - b) * c[m] }
-      let isZero = bottom .== 0
-      top = (top * modelCount).replacing(with: plain, where: isZero)
-      bottom = bottom.replacing(with: 1, where: isZero)
-    } else {
-      top *= modelCount
-    }
-    out.storeBytes(of: b + top / bottom, toByteOffset: i &* 8, as: Doubles.self)
-    i &+= 8
+  if power.exponent == 1 {
+    loops.add(epsilon, to: values, n: n)
+  } else if power.exponent == 0.5 {
+    loops.squareRoot(of: values, adding: epsilon, n: n)
+  } else {
+    power.raise(values, adding: epsilon, count: n, loops: loops)
   }
 }

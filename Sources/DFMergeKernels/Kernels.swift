@@ -22,12 +22,15 @@ package enum Kernels {
       out.pointer.copyMemory(from: x.pointer, byteCount: count &* (x.dtype.bitWidth >> 3))
       return
     }
+    let loops = CPULevel.current.loops
     Workspace.with(models: 0, slots: 1) { workspace in
       var start = 0
       while start < count {
         let n = min(workspace.chunkSize, count &- start)
-        widen(x.advanced(by: start), count: n, wide: true, into: workspace.slot(0))
-        narrow(UnsafeRawPointer(workspace.slot(0)), count: n, into: out.advanced(by: start))
+        widen(x.advanced(by: start), count: n, wide: true, into: workspace.slot(0), loops: loops)
+        narrow(
+          UnsafeRawPointer(workspace.slot(0)), count: n, into: out.advanced(by: start),
+          loops: loops)
         start &+= n
       }
     }
@@ -70,32 +73,30 @@ package enum Kernels {
     _ count: Int
   ) {
     guard count > 0 else { return }
+    let loops = CPULevel.current.loops
     let wide = needsDoubles(inputs, base)
-    let slots = inputs.count &+ 2
-    Workspace.with(models: inputs.count, slots: slots) { workspace in
+    let models = inputs.count
+    Workspace.with(models: models, slots: models &+ 2) { workspace in
       let sums = workspace.slot(0)
       weights.withUnsafeBufferPointer { weights in
+        guard let w = weights.baseAddress ?? workspace.noNumbers else { return }
         forEachChunk(count: count, size: workspace.chunkSize) { chunk in
-          for m in 0..<inputs.count {
+          for m in 0..<models {
             workspace.models[m] = staged(
-              inputs[m], chunk, wide: wide, scratch: workspace.slot(m &+ 2))
+              inputs[m], chunk, wide: wide, scratch: workspace.slot(m &+ 2), loops: loops)
           }
           let n = chunk.padded
           let x = UnsafePointer(workspace.models)
           if let base {
-            let b = staged(base, chunk, wide: wide, scratch: workspace.slot(1))
-            if wide {
-              addTaskVectors(DoubleLane.self, into: sums, b, x, weights, n)
-            } else {
-              addTaskVectors(FloatLane.self, into: sums, b, x, weights, n)
-            }
-          } else if wide {
-            addProducts(DoubleLane.self, into: sums, x, weights, n)
+            let b = staged(base, chunk, wide: wide, scratch: workspace.slot(1), loops: loops)
+            loops.addTaskVectors(
+              into: sums, base: b, x, coefficients: w, models: models, n: n, wide: wide)
           } else {
-            addProducts(FloatLane.self, into: sums, x, weights, n)
+            loops.addProducts(into: sums, x, weights: w, models: models, n: n, wide: wide)
           }
           narrow(
-            UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start))
+            UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start),
+            loops: loops)
         }
       }
     }
@@ -107,34 +108,5 @@ package enum Kernels {
     if let base, base.dtype == .f64 { return true }
     for input in inputs where input.dtype == .f64 { return true }
     return false
-  }
-}
-
-@inline(__always)
-private func addProducts<X: Lane>(
-  _: X.Type, into out: UnsafeMutableRawPointer, _ x: UnsafePointer<UnsafeRawPointer>,
-  _ w: UnsafeBufferPointer<Double>, _ n: Int
-) {
-  var i = 0
-  while i < n {
-    var total = Doubles()
-    for m in 0..<w.count { total += X.load(x[m] + i &* X.width) * w[m] }
-    out.storeBytes(of: total, toByteOffset: i &* 8, as: Doubles.self)
-    i &+= 8
-  }
-}
-
-@inline(__always)
-private func addTaskVectors<X: Lane>(
-  _: X.Type, into out: UnsafeMutableRawPointer, _ base: UnsafeRawPointer,
-  _ x: UnsafePointer<UnsafeRawPointer>, _ c: UnsafeBufferPointer<Double>, _ n: Int
-) {
-  var i = 0
-  while i < n {
-    let b = X.load(base + i &* X.width)
-    var total = Doubles()
-    for m in 0..<c.count { total += (X.load(x[m] + i &* X.width) - b) * c[m] }
-    out.storeBytes(of: b + total, toByteOffset: i &* 8, as: Doubles.self)
-    i &+= 8
   }
 }

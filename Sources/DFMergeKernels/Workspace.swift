@@ -14,6 +14,12 @@ struct Workspace {
   @inline(__always)
   func slot(_ index: Int) -> UnsafeMutableRawPointer { slots + index &* chunkSize &* 8 }
 
+  /// An address that stands for an array without elements.
+  @inline(__always)
+  var noNumbers: UnsafePointer<Double>? {
+    UnsafeRawPointer(slots).assumingMemoryBound(to: Double.self)
+  }
+
   /// Bytes that all slots take together, unless there are so many that chunks would get tiny.
   private static let slotBudget = 65536
   private static let chunkRange = 64...1024

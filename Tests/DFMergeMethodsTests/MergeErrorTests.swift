@@ -51,6 +51,31 @@ import Testing
     #expect(error?.message.contains("'m1'") == true)
   }
 
+  /// Tiles are checked block by block, and a block model by model: of two faults, the one in the
+  /// earlier block is named, and in one block that of the earlier model.
+  @Test(arguments: [16_383, 16_384, 40_001, 65_535, 69_999])
+  func testBadFisherValue_isLocatedInALongTensor(_ place: Int) throws {
+    let long = RandomModels(sizes: [70_000], models: 2, seed: 3)
+    var fishers = long.fishers
+    fishers[1][0][place] = .nan
+    fishers[0][0][69_999] = -1
+    let error = #expect(throws: DFMergeError.self) { try long.merge("df_merge", fishers: fishers) }
+    #expect(error?.message.contains("element \(place) of tensor 't0'") == true)
+    #expect(error?.message.contains(place == 69_999 ? "'m0'" : "'m1'") == true)
+  }
+
+  @Test func testLongTensor_isMergedToItsEnd() throws {
+    let long = RandomModels(sizes: [70_000], models: 2, seed: 3)
+    let merged = try long.merge("task_arithmetic", "{\"coefficients\":[0.25,0.5]}")[0]
+    let isRight = (0..<70_000).allSatisfy { i in
+      let base = Double(long.base[0][i])
+      let sum =
+        (Double(long.models[0][0][i]) - base) * 0.25 + (Double(long.models[1][0][i]) - base) * 0.5
+      return merged[i] == Float(base + sum)
+    }
+    #expect(isRight)
+  }
+
   @Test func testMissingFisherOfOneModel_isRefusedAndOfAllMeansNone() throws {
     var fishers = data.fishers
     fishers[1] = [fishers[1][0]]

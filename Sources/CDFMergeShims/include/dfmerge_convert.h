@@ -23,6 +23,9 @@ typedef uint16_t dfmk_u16x8u __attribute__((ext_vector_type(8), aligned(1), may_
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wpsabi"
 
+/* No product is fused with a sum where the CPU could: every level gives the same bits. */
+#pragma STDC FP_CONTRACT OFF
+
 #define DFMK_INLINE static inline __attribute__((always_inline))
 
 /* A cast between vectors of one size keeps the bits; __builtin_convertvector keeps the values. */
@@ -142,6 +145,35 @@ DFMK_CONVERT(dfmk_bf16_from_f64, dfmk_u16x8, dfmk_f64x8, dfmk_narrow_bf16(x))
 DFMK_CONVERT(dfmk_f16_from_f64, dfmk_u16x8, dfmk_f64x8, dfmk_narrow_f16(x))
 
 #undef DFMK_CONVERT
+
+/* The first of `n` elements at `in` whose bits within `mask` are `limit` or more and which is not
+ * -0; -1 if there is none. 512 bytes at a time. */
+#define DFMK_FIRST(name, type, lanes)                                                            \
+    typedef type name##_v __attribute__((ext_vector_type(lanes), aligned(1), may_alias));        \
+    DFMK_INLINE int64_t name(const void *in, int64_t n, type mask, type limit) {                 \
+        const char *from = (const char *)in;                                                     \
+        const type minus_zero = (type)((type)1 << (8 * sizeof(type) - 1));                       \
+        int64_t i = 0;                                                                           \
+        for (; n - i >= 8 * lanes; i += 8 * lanes) {                                             \
+            const name##_v *x = (const name##_v *)(from + i * (int64_t)sizeof(type));            \
+            __typeof__(x[0] == x[0]) found = 0;                                                  \
+            for (int k = 0; k < 8; k++)                                                          \
+                found |= ((x[k] & mask) >= limit) & (x[k] != minus_zero);                        \
+            if (__builtin_reduce_or(found)) break;                                               \
+        }                                                                                        \
+        for (; i < n; i++) {                                                                     \
+            type x;                                                                              \
+            __builtin_memcpy(&x, from + i * (int64_t)sizeof(type), sizeof x);                    \
+            if ((x & mask) >= limit && x != minus_zero) return i;                                \
+        }                                                                                        \
+        return -1;                                                                               \
+    }
+
+DFMK_FIRST(dfmk_first_from_u16, uint16_t, 32)
+DFMK_FIRST(dfmk_first_from_u32, uint32_t, 16)
+DFMK_FIRST(dfmk_first_from_u64, uint64_t, 8)
+
+#undef DFMK_FIRST
 #undef DFMK_INLINE
 #pragma clang diagnostic pop
 

@@ -1,1 +1,0 @@
-/* The shims are header-only; a C target needs one source file. */

@@ -1,0 +1,1 @@
+../DFMergeKernelsBaseline/Lanes.swift

@@ -1,0 +1,170 @@
+import DFMergeCore
+import DFMergeKernels
+import Testing
+
+/// Every level of CPU instructions gives the same bits. No other suite chooses a level, so this one
+/// is alone in changing it; the others run at the level that `DFMERGE_CPU_LEVEL` states.
+@Suite("CPU levels", .serialized)
+struct CPULevelTests {
+  /// Whole blocks of every loop, whole vectors and a rest.
+  static let count = 1024 + 64 + 16 + 5
+
+  /// Calls `body` at every level of this CPU and compares what it returns.
+  private func compare(_ name: @autoclosure () -> String, _ body: () -> [UInt8]) {
+    let usual = CPULevel.current
+    defer { CPULevel.select(usual) }
+    CPULevel.select(.baseline)
+    let expected = body()
+    for level in CPULevel.available {
+      CPULevel.select(level)
+      #expect(CPULevel.current == level)
+      #expect(body() == expected, "\(name()), level \(level.rawValue)")
+    }
+  }
+
+  /// The bytes that `body` writes into room of the type `out`.
+  private func bytes(_ out: DType, _ count: Int, _ body: (MutableElements) -> Void) -> [UInt8] {
+    let room = Numbers(room: count, out, misalignment: 1)
+    body(room.mutable)
+    return room.bytes
+  }
+
+  @Test(arguments: mergeable)
+  func fisherSumsOfEveryMixOfTypes(input: DType) {
+    for base in mergeable {
+      for fisher in mergeable {
+        for isBetween in [false, true] {
+          let merge = FisherCase(
+            77, models: 3, input: input, base: base, fisher: fisher, offset: 1,
+            interpolated: isBetween)
+          for (epsilon, exponent) in [(1e-12, 1), (1e-12, 0.5), (1e-12, 0.3), (0, 0.7), (0, -2)] {
+            for out in [DType.f64, input] {
+              compare("\(input) \(base) \(fisher) \(out) \(isBetween) p \(exponent)") {
+                bytes(out, 77) { room in
+                  Kernels.dynamicFisherSum(
+                    into: room, base: merge.base.elements, models: merge.models.map(\.elements),
+                    fishers: merge.fishers, coefficients: merge.c, epsilon: epsilon,
+                    exponent: exponent, count: 77)
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: mergeable)
+  func otherKernels(input: DType) {
+    let merge = FisherCase(
+      Self.count, models: 6, input: input, base: .bf16, fisher: input, offset: 1,
+      interpolated: true)
+    let models = merge.models.map(\.elements)
+    for out in mergeable {
+      compare("linear combination, \(input) to \(out)") {
+        bytes(out, Self.count) {
+          Kernels.linearCombination(into: $0, models, weights: merge.c, count: Self.count)
+        }
+      }
+      compare("task vectors, \(input) to \(out)") {
+        bytes(out, Self.count) {
+          Kernels.taskVectorSum(
+            into: $0, base: merge.base.elements, models: models, coefficients: merge.c,
+            count: Self.count)
+        }
+      }
+      compare("Fisher mean, \(input) to \(out)") {
+        bytes(out, Self.count) {
+          Kernels.fisherWeightedMean(
+            into: $0, models: models, fishers: merge.fishers, weights: merge.c.map { abs($0) },
+            floors: merge.c.map { $0 * 1e-3 }, count: Self.count)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: mergeable)
+  func conversionsOfEverySize(input: DType) {
+    let special: [Double] = [
+      0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, 0x1p-149, 0x1.8p-25, 65519.9,
+      65520, 0x1.ffp127, -0x1.fffffffp127, 0x1.8p1023, -0x1p-1074, 1 + 0x1p-9, 1 + 0x1.8p-8,
+    ]
+    var random = CounterRandom(seed: 7, stream: 3)
+    let spread = (0..<Self.count).map { i in
+      i % 9 == 0
+        ? special[i / 9 % special.count]
+        : (random.uniform() - 0.5) * Double(sign: .plus, exponent: i % 300 - 150, significand: 1)
+    }
+    let numbers = Numbers(spread, input, misalignment: 1)
+    for out in mergeable {
+      compare("\(input) to \(out)") {
+        bytes(out, Self.count) {
+          Kernels.convert(into: $0, numbers.elements, count: Self.count)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: mergeable)
+  func sumsAndChecks(input: DType) {
+    let numbers = Numbers(sample(Self.count, seed: 5), input, misalignment: 1)
+    for count in [0, 1, 8, 77, Self.count] {
+      compare("sum of squares, \(input), \(count)") {
+        let sum = Kernels.sumOfSquares(numbers.elements, count: count)
+        return withUnsafeBytes(of: sum.bitPattern) { Array($0) }
+      }
+      for isSquare in [false, true] {
+        compare("accumulated \(input), \(count), squares \(isSquare)") {
+          var sums = (0..<count).map { Float($0) * 0.125 }
+          sums.withUnsafeMutableBufferPointer { buffer in
+            guard let start = buffer.baseAddress else { return }
+            if isSquare {
+              Kernels.accumulateSquares(
+                into: start, gradient: numbers.elements, weight: 0.3, count: count)
+            } else {
+              Kernels.accumulate(into: start, values: numbers.elements, weight: 0.3, count: count)
+            }
+          }
+          return sums.withUnsafeBytes { Array($0) }
+        }
+      }
+    }
+    for place in [0, 63, 64, 700, Self.count - 1] {
+      var values = [Double](repeating: 1, count: Self.count)
+      values[place] = -1
+      let one = Numbers(values, input, misalignment: 1)
+      compare("check, \(input), \(place)") {
+        let found = Kernels.firstNegativeOrNonFinite(one.elements, count: Self.count) ?? -1
+        return withUnsafeBytes(of: found) { Array($0) }
+      }
+    }
+  }
+
+  @Test func powersOfTheWholeRange() {
+    var random = CounterRandom(seed: 11, stream: 4)
+    let wide = (0..<64).map { _ in (random.uniform() * 2200 - 1100) }
+    for p in [0.3, -0.7, 3.5, 400] {
+      let power = VectorPower(exponent: p)
+      for start in stride(from: 0, to: wide.count, by: 8) {
+        var x = SIMD8<Double>()
+        for lane in 0..<8 {
+          x[lane] = Double(sign: .plus, exponent: Int(wide[start + lane]), significand: 1.37)
+        }
+        compare("power \(p) of \(x)") { withUnsafeBytes(of: power(x)) { Array($0) } }
+      }
+    }
+  }
+
+  @Test func levelsAreChosenDownwards() {
+    let available = CPULevel.available
+    #expect(available.first == .baseline)
+    #expect(available.map(\.rawValue) == available.map(\.rawValue).sorted())
+    #expect(CPULevel.chosen(by: nil) == available.last)
+    for other in ["", "1", "5", "03", "v3", "4 "] {
+      #expect(CPULevel.chosen(by: other) == available.last, "'\(other)'")
+    }
+    #expect(CPULevel.chosen(by: "2") == .baseline)
+    #expect(CPULevel.chosen(by: "3") == available.last { $0 != .v4 })
+    #expect(CPULevel.chosen(by: "4") == available.last)
+  }
+}

@@ -73,11 +73,14 @@ test-long: $(VENV)/.installed ## Kill a search at 20 random moments, and other l
 
 # --- measuring --------------------------------------------------------------------------------
 
-.PHONY: bench bench-digits bench-text bench-fisher
-bench: bench-fisher bench-digits ## Every benchmark that needs no data of its own
+.PHONY: bench bench-digits bench-text bench-fisher bench-interpolation
+bench: bench-fisher bench-digits bench-interpolation ## Every benchmark that needs no data of its own
 
 bench-digits: $(VENV)/.installed ## Five seeds of the digits problem: table and build/bench/digits.json
 	$(PYTHON) Benchmarks/digits.py
+
+bench-interpolation: $(VENV)/.installed ## What 3, 5 and 9 Fisher nodes cost and save: build/bench/interpolation.json
+	$(PYTHON) Benchmarks/interpolation.py
 
 bench-fisher: $(VENV)/.installed ## Vectorised Fisher estimator against a loop: build/bench/fisher.json
 	$(PYTHON) Benchmarks/fisher_estimator.py

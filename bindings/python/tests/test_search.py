@@ -578,7 +578,7 @@ def test_a_module_is_merged_in_place_with_ties_and_buffers(tmp_path: Path) -> No
     goal = base.embed.weight + 0.5 * (a.embed.weight - base.embed.weight)
 
     def evaluate(trial: dfmerge.Trial) -> float:
-        return -float((live.embed.weight - goal).square().mean())
+        return -float((live.embed.weight - goal).square().mean().item())
 
     search = dfmerge.Search(
         live, base, {"a": a, "b": b}, evaluate, tasks=["score"], fisher_mode="none", trials=25,

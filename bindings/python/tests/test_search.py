@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import threading
 import traceback
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +307,26 @@ def test_the_library_works_in_a_forked_child() -> None:
         except BaseException:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_kept_fisher_array_keeps_its_memory() -> None:
+    problem, kept = Problem(), []
+
+    def fisher(request: dfmerge.FisherRequest) -> None:
+        problem.fisher(request)
+        kept.append(request.buffers["w"])
+
+    search = dfmerge.Search(
+        problem.target, problem.base, problem.models, problem.evaluate, fisher,
+        fisher_mode="static", exponent=1, trials=1, initial=1, progress=False,
+    )  # fmt: skip
+    search.run()
+    handle = weakref.ref(search._handle)
+    expected = kept[0].copy()
+    del search
+    gc.collect()
+    assert handle() is not None
+    np.testing.assert_array_equal(kept[0], expected)
+    kept.clear()
+    gc.collect()
+    assert handle() is None

@@ -39,7 +39,8 @@ class FisherBuffers(Mapping[str, Any]):
     Torch tensors where the target's are, else numpy arrays. Valid during the callback only.
     """
 
-    def __init__(self, handle: int, targets: Mapping[str, Any]) -> None:
+    def __init__(self, handle: int, targets: Mapping[str, Any], owner: object) -> None:
+        self._owner = owner
         self._handle = handle
         self._targets = targets
         self._made: dict[str, Any] = {}
@@ -71,6 +72,8 @@ class FisherBuffers(Mapping[str, Any]):
         memory = (ctypes.c_float * count.value).from_address(
             ctypes.cast(data, ctypes.c_void_p).value or 0
         )
+        # The memory is the search's: an array that is kept must keep the search.
+        memory.owner = self._owner  # type: ignore[attr-defined]
         if like_torch:
             import torch
 
@@ -94,11 +97,16 @@ class FisherRequest:
     """
 
     def __init__(
-        self, model: str, coefficient: float, handle: int, targets: Mapping[str, Any]
+        self,
+        model: str,
+        coefficient: float,
+        handle: int,
+        targets: Mapping[str, Any],
+        owner: object,
     ) -> None:
         self.model = model
         self.coefficient = coefficient
-        self.buffers = FisherBuffers(handle, targets)
+        self.buffers = FisherBuffers(handle, targets, owner)
         self._handle = handle
 
     @property
@@ -136,6 +144,7 @@ class Callbacks:
         evaluate: Callable[[Trial], Any],
         fisher: Callable[[FisherRequest], None] | None,
         progress: Progress,
+        owner: object,
     ) -> None:
         def on_evaluate(
             user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
@@ -154,7 +163,7 @@ class Callbacks:
                         "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
                     )
                 target.check()
-                fisher(FisherRequest(models[model], coefficient, handle, target.merged))
+                fisher(FisherRequest(models[model], coefficient, handle, target.merged, owner))
                 return _ffi.DFM_CALLBACK_OK
 
             return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)

@@ -209,6 +209,7 @@ class Search:
                 self._evaluate,
                 self._fisher,
                 bar,
+                self._handle,
             )
             handle = self._handle.value
             check(lib.dfm_search_set_evaluate(handle, callbacks.evaluate, None))

@@ -8,9 +8,8 @@ package struct MergeExecutor: Sendable {
   /// elements of a dozen F32 operands stay within the caches of two cores.
   package static let tileElements = 1 << 16
 
-  /// Elements that are merged at a time: those of a dozen F32 operands stay in a core's own cache.
-  /// A divisor of `tileElements`.
-  private static let blockElements = 1 << 14
+  /// Results of more bytes than this are written past the caches: more than most caches hold.
+  private static let cachedBytes = 1 << 25
 
   package let plan: MergePlan
   /// 0 means one per available core.
@@ -23,6 +22,7 @@ package struct MergeExecutor: Sendable {
   }
   private let tiles: [Tile]
   private let tensorKeys: [UInt64]
+  private let bypassesCache: Bool
 
   package init(plan: MergePlan, threads: Int) {
     self.plan = plan
@@ -37,6 +37,8 @@ package struct MergeExecutor: Sendable {
       }
     }
     self.tiles = tiles
+    let bytes = plan.entries.reduce(0) { $0 + $1.target.bytes.count }
+    bypassesCache = bytes > MergeExecutor.cachedBytes
     tensorKeys = plan.entries.map { CounterRandom.key(of: $0.target.name) }
   }
 
@@ -73,7 +75,6 @@ package struct MergeExecutor: Sendable {
     if let fault = faults.values.lazy.compactMap({ $0 }).first { throw explain(fault) }
   }
 
-  /// Merges a tile block by block.
   private func merge(
     _ tile: Tile, _ method: any MergeMethod, _ fishers: [FisherLookup],
     _ statistics: [ModelStatistic: [Double]]
@@ -81,28 +82,24 @@ package struct MergeExecutor: Sendable {
     let entry = plan.entries[tile.entry]
     // Only a tensor without elements has no address, and it has no tiles either.
     guard let address = entry.target.bytes.baseAddress else { return nil }
-    let out = MutableElements(pointer: address, dtype: entry.target.dtype)
-    let base = entry.base.flatMap(Elements.init)
-    let models = entry.models.compactMap { Elements($0) }
-    let operands = fishers.compactMap { $0(tile.entry) }
-    let complete = operands.count == fishers.count ? operands : []
-    let end = tile.offset + tile.count
-    for start in stride(from: tile.offset, to: end, by: MergeExecutor.blockElements) {
-      let count = min(MergeExecutor.blockElements, end - start)
-      let block = MergeTile(
-        base: base?.advanced(by: start), models: models.map { $0.advanced(by: start) },
-        fishers: complete.map { $0.advanced(by: start) }, out: out.advanced(by: start),
-        count: count, tensorKey: tensorKeys[tile.entry], offset: start, statistics: statistics)
-      let outcome = method.merge(block)
-      // Only a run with a fault is looked at again, for the element.
-      if outcome.hasInvalidFisher, let (model, element) = invalidFisher(block) {
-        return Fault(entry: tile.entry, element: start + element, model: model)
-      }
-      if outcome.hasNonFinite,
-        let element = Kernels.firstNonFinite(block.out.readable, count: count)
-      {
-        return Fault(entry: tile.entry, element: start + element, model: nil)
-      }
+    let out = MutableElements(
+      pointer: address, dtype: entry.target.dtype, bypassesCache: bypassesCache)
+    let operands = fishers.compactMap { $0(tile.entry)?.advanced(by: tile.offset) }
+    let merged = MergeTile(
+      base: entry.base.flatMap(Elements.init)?.advanced(by: tile.offset),
+      models: entry.models.compactMap { Elements($0)?.advanced(by: tile.offset) },
+      fishers: operands.count == fishers.count ? operands : [],
+      out: out.advanced(by: tile.offset), count: tile.count, tensorKey: tensorKeys[tile.entry],
+      offset: tile.offset, statistics: statistics)
+    let outcome = method.merge(merged)
+    // Only a tile with a fault is looked at again, for the element.
+    if outcome.hasInvalidFisher, let (model, element) = invalidFisher(merged) {
+      return Fault(entry: tile.entry, element: tile.offset + element, model: model)
+    }
+    if outcome.hasNonFinite,
+      let element = Kernels.firstNonFinite(merged.out.readable, count: tile.count)
+    {
+      return Fault(entry: tile.entry, element: tile.offset + element, model: nil)
     }
     return nil
   }
@@ -117,13 +114,13 @@ package struct MergeExecutor: Sendable {
   }
 
   /// The model and the place of the first Fisher value that is none.
-  private func invalidFisher(_ block: MergeTile) -> (model: Int, element: Int)? {
-    for (model, fisher) in block.fishers.enumerated() {
-      if let element = Kernels.firstNegativeOrNonFinite(fisher.lower, count: block.count) {
+  private func invalidFisher(_ tile: MergeTile) -> (model: Int, element: Int)? {
+    for (model, fisher) in tile.fishers.enumerated() {
+      if let element = Kernels.firstNegativeOrNonFinite(fisher.lower, count: tile.count) {
         return (model, element)
       }
       if let upper = fisher.upper,
-        let element = Kernels.firstNegativeOrNonFinite(upper, count: block.count)
+        let element = Kernels.firstNegativeOrNonFinite(upper, count: tile.count)
       {
         return (model, element)
       }

@@ -26,8 +26,7 @@ protocol InnerLoopSet {
   )
   static func mergeTaskVectors(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    weight kind: Int, epsilon: Double, exponent: Double, n: Int,
-    noticed: UnsafeMutablePointer<dfmk_noticed>
+    weight kind: Int, epsilon: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func average(
     into out: dfmk_output, _ models: UnsafePointer<dfmk_model>, count: Int, n: Int,
@@ -36,6 +35,10 @@ protocol InnerLoopSet {
   static func interpolate(
     into values: UnsafeMutableRawPointer, _ model: UnsafePointer<dfmk_model>, start: Int, n: Int,
     noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func temper(
+    into weights: UnsafeMutableRawPointer, _ model: UnsafePointer<dfmk_model>, start: Int, n: Int,
+    epsilon: Double, exponent: Double, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func power(
     of values: UnsafeMutableRawPointer, adding epsilon: Double, exponent: Double, lowest: Double,

@@ -51,8 +51,8 @@ package final class AtomicFile {
     if let bits, fchmod(descriptor, bits) != 0, errno != EPERM {
       throw .system("Setting the permissions of", path: path, status: errno)
     }
-    try checkLimit(byteCount)
     try Folder.checkSpace(byteCount, descriptor: descriptor, path: path)
+    try checkLimit(byteCount)
     try reserve(byteCount)
   }
 

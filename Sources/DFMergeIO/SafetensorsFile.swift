@@ -24,6 +24,9 @@ public final class SafetensorsFile: WeightSource {
   public let tensors: [TensorView]
   /// The `__metadata__` of the header; empty when there is none.
   public let metadata: [String: String]
+  let file: InputFile
+  /// The bytes before the data: the length of the header and the header.
+  let headByteCount: Int
   private let index: [String: Int]
 
   public var label: String { path }
@@ -79,6 +82,8 @@ public final class SafetensorsFile: WeightSource {
       }
     }
     self.path = path
+    self.file = file
+    headByteCount = start
     self.tensors = tensors
     self.index = index
     metadata = header.metadata

@@ -19,3 +19,11 @@ public enum Checkpoint {
     return try SafetensorsFile(path: path)
   }
 }
+
+extension SafetensorsFile {
+  public var location: String? { path }
+}
+
+extension CheckpointFolder {
+  public var location: String? { path }
+}

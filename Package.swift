@@ -68,6 +68,11 @@ let package = Package(
       name: "DFMergeMethodsTests",
       dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeMethods", "DFMergeEngine"]),
     .testTarget(
+      name: "DFMergeEngineTests",
+      dependencies: [
+        "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeEngine",
+      ]),
+    .testTarget(
       name: "DFMergeTests",
       dependencies: ["DFMergeCore", "DFMergeMethods", "DFMergeEngine", "DFMergeIO", "DFMerge"]),
     .testTarget(

@@ -70,7 +70,7 @@ struct PlanAlignment {
         findings.append(finding)
       case .fails(let finding):
         findings.append(finding)
-        hasCommonRows = false
+        if finding.kind == .shape { hasCommonRows = false }
       }
     }
     guard let own else { return problems.append(contentsOf: findings) }
@@ -78,16 +78,20 @@ struct PlanAlignment {
     guard let first = findings.first else {
       return add(output, position, own, found, merged: output.shape.elementCount)
     }
-    let policies = findings.map { $0.kind == .shape ? settings.shape : settings.missing }
+    let policies = findings.map { finding in
+      if finding.kind != .shape { return settings.missing }
+      // Tensors whose rows are of different kinds have nothing in common.
+      return settings.shape == .common && !hasCommonRows ? .error : settings.shape
+    }
     if policies.contains(.error) {
       problems.append(
         contentsOf: zip(findings, policies).filter { $0.1 == .error }.map { $0.0 })
-    } else if hasCommonRows, policies.allSatisfy({ $0 == .common }) {
+    } else if findings.allSatisfy({ $0.kind == .shape }), !policies.contains(.base) {
       let rows = ([output.shape] + found.map(\.shape)).compactMap(\.dimensions.first).min() ?? 0
       let width = output.shape.elementCount / max(output.shape.dimensions.first ?? 1, 1)
       note(first, "the \(rows) rows that all have are merged, the others are \(referenceName)")
       add(output, position, own, found, merged: rows * width)
-    } else if policies.contains(.base) || findings.contains(where: { $0.kind == .shape }) {
+    } else if policies.contains(.base) {
       note(first, "\(referenceName) is copied")
       copies.append(MergePlan.Copy(output: output, position: position, source: own))
     } else {

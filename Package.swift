@@ -41,7 +41,7 @@ let package = Package(
       dependencies: ["DFMergeCore", "CDFMergeShims", "DFMergeKernelsBaseline"]
         + levelTargets.map { .target(name: $0.name) },
       swiftSettings: buildsLevels ? [.define("DFMERGE_CPU_LEVELS")] : []),
-    .target(name: "DFMergeIO", dependencies: ["DFMergeCore"]),
+    .target(name: "DFMergeIO", dependencies: ["CDFMergeShims", "DFMergeCore"]),
     .target(name: "DFMergeMethods", dependencies: ["DFMergeCore", "DFMergeKernels"]),
     .target(name: "DFMergeBO", dependencies: ["DFMergeCore"]),
     .target(

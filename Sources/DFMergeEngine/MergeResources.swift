@@ -1,4 +1,5 @@
 import DFMergeCore
+import DFMergeIO
 import DFMergeKernels
 import DFMergeMethods
 
@@ -61,7 +62,9 @@ package struct MergeResources: Sendable {
       left.contains($1.name) ? $0 : $0 &+ $1.byteCount
     }
 
-    let fixed = MergeResources.fixedBytes(plan, statistics)
+    let fixed =
+      MergeResources.fixedBytes(plan, statistics)
+      + (toFiles ? CheckpointWriter.stagingByteCount : 0)
     let wanted = ParallelFor.workers(threads: settings.threads, count: Int.max)
     var chosen: (threads: Int, elements: Int, bytes: Int)?
     let limit = settings.maxMemory ?? Int.max

@@ -22,7 +22,7 @@ package struct MergeResources: Sendable {
   /// The pieces that are tried, largest first: there must be some for every thread, and memory for
   /// them. The first is where reading and writing a file cost no more by the call than by the
   /// byte; in memory, smaller ones share out better.
-  private static let pieceSizes = [1 << 18, 1 << 17, 1 << 16, 1 << 15, 1 << 14]
+  private static let pieceSizes = [1 << 18, 1 << 17, MergeExecutor.blockElements]
 
   /// - Throws: `.outOfMemory` when `settings.maxMemory` is less than the smallest piece takes.
   package init(
@@ -73,7 +73,7 @@ package struct MergeResources: Sendable {
     search: for threads in stride(from: wanted, through: 1, by: -1) {
       for elements in MergeResources.pieceSizes
       where elements == MergeResources.pieceSizes.last
-        || (usesFiles || elements <= 1 << 16) && plan.elementCount / elements >= 4 * threads
+        || usesFiles && plan.elementCount / elements >= 4 * threads
       {
         let bytes = MergeResources.pieceBytes(
           plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
@@ -87,7 +87,7 @@ package struct MergeResources: Sendable {
       let least =
         fixed + MergeResources.threadBytes
         + MergeResources.pieceBytes(
-          plan, elements: 1 << 14, toFiles: toFiles, readsFiles: readsFiles)
+          plan, elements: MergeExecutor.blockElements, toFiles: toFiles, readsFiles: readsFiles)
       throw DFMergeError(
         .outOfMemory,
         "max_memory is \(limit) bytes, but this merge needs \(least) at least; raise it.",

@@ -10,7 +10,7 @@ import Testing
   let folder: TemporaryFolder
   /// Sizes around the ends of blocks and pieces, with no elements, one, and a matrix.
   let shapes: [(String, [Int])] = [
-    ("a", [3, 7]), ("b.empty", [0]), ("c.scalar", []), ("d", [16_384]), ("e", [300, 257]),
+    ("a", [3, 7]), ("b.empty", [0]), ("c.scalar", []), ("d", [65_536]), ("e", [300, 257]),
     ("f", [1]),
   ]
 

@@ -33,7 +33,7 @@ import Testing
     #expect(small.peakMemory == large.peakMemory)
   }
 
-  @Test(arguments: [300, 400, 700, 3000, 100_000])
+  @Test(arguments: [500, 700, 1500, 3000, 100_000])
   func testMaxMemory_isObeyed(kilobytes: Int) throws {
     // A writer takes its share first.
     let limit = kilobytes << 10 + CheckpointWriter.stagingByteCount

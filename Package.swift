@@ -18,7 +18,8 @@ let loopSettings: [SwiftSetting] = [.unsafeFlags(["-disable-cmo"])]
 let levelTargets: [Target] = levels.map { name, cpu in
   .target(
     name: "DFMergeKernels\(name)", dependencies: ["CDFMergeShims"],
-    swiftSettings: loopSettings + [.unsafeFlags(["-Xcc", "-march=\(cpu)"])])
+    swiftSettings: loopSettings
+      + [.unsafeFlags(["-Xcc", "-march=\(cpu)"]), .define("DFMERGE_LONG_STEPS")])
 }
 
 // One module per row of docs/architecture.md. Imports run one way, top to bottom of this list;
@@ -67,6 +68,11 @@ let package = Package(
     .testTarget(
       name: "DFMergeMethodsTests",
       dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeMethods", "DFMergeEngine"]),
+    .testTarget(
+      name: "DFMergeEngineTests",
+      dependencies: [
+        "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeEngine",
+      ]),
     .testTarget(
       name: "DFMergeTests",
       dependencies: ["DFMergeCore", "DFMergeMethods", "DFMergeEngine", "DFMergeIO", "DFMerge"]),

@@ -26,3 +26,11 @@ public enum Checkpoint {
     return try SafetensorsFile(path: path, access: access)
   }
 }
+
+extension SafetensorsFile {
+  public var location: String? { path }
+}
+
+extension CheckpointFolder {
+  public var location: String? { path }
+}

@@ -84,7 +84,7 @@ package final class BlockWriter: @unchecked Sendable {
   }
 
   private func start(_ threadCount: Int) {
-    // A thread inherits the mask of its maker: blocked before, it never sees a signal of the host's.
+    // A thread inherits the mask of its maker: blocked before, it sees no signal of the host's.
     var before = sigset_t()
     dfmk_block_signals(&before)
     defer { dfmk_restore_signals(&before) }

@@ -19,20 +19,29 @@ import Glibc
 ///
 /// With a base folder, its other files go along: all at its top except weights, indexes and hidden
 /// files, and the module folders of sentence-transformers (`1_Pooling`, ...) whole. Files of the
-/// same name are replaced. Used by one thread at a time.
-public final class CheckpointWriter {
+/// same name are replaced. Used by one thread at a time, `write` inside the package excepted.
+public final class CheckpointWriter: @unchecked Sendable {
+  // Sendable: `monitor` guards what `write` changes; the rest is for one thread at a time, as the
+  // documentation says.
+
   /// The folder to write to.
   public let folder: String
   /// The weight files in order; the index is not among them.
   public let fileNames: [String]
-  private let plan: ShardPlan
-  private let shardOfTensor: [String: Int]
-  private let metadata: [String: String]
-  private let base: String?
-  private var writers: [SafetensorsWriter?]
-  private var staged: [AtomicFile] = []
-  private var madeFolders: [String]
+  let plan: ShardPlan
+  let shardOfTensor: [String: Int]
+  /// Of each announced tensor: its shard and its place among the shard's tensors.
+  let places: [(shard: Int, position: Int)]
+  let metadata: [String: String]
+  let base: String?
+  var writers: [SafetensorsWriter?]
+  var staged: [AtomicFile] = []
+  var madeFolders: [String]
   private var isFinished = false
+  let monitor = Monitor()
+  var blockWriter: BlockWriter?
+  var extraFiles: [(name: String, contents: [UInt8])] = []
+  var configDType: DType?
 
   /// Starts a checkpoint; makes the folder, and those above it, where they are missing.
   /// - Parameters:
@@ -59,6 +68,13 @@ public final class CheckpointWriter {
     for (position, shard) in plan.shards.enumerated() {
       for tensor in shard.tensors { shardOfTensor[tensor.name] = position }
     }
+    var counts = Array(repeating: 0, count: plan.shards.count)
+    // A shard keeps the given order of its tensors.
+    places = tensors.map { tensor in
+      let shard = shardOfTensor[tensor.name, default: 0]
+      counts[shard] += 1
+      return (shard, counts[shard] - 1)
+    }
     self.folder = folder
     self.shardOfTensor = shardOfTensor
     self.metadata = metadata
@@ -66,6 +82,7 @@ public final class CheckpointWriter {
     fileNames = plan.shards.map(\.fileName)
     writers = Array(repeating: nil, count: plan.shards.count)
     madeFolders = try Folder.make(folder)
+    try Folder.checkSpace(plan.totalByteCount, in: folder)
   }
 
   deinit {
@@ -103,6 +120,8 @@ public final class CheckpointWriter {
       try poll()
       try writer(ofShard: shard).seal()
     }
+    blockWriter?.stop()
+    blockWriter = nil
     let index = try stageIndex()
     try stageCompanions(poll: poll)
     try poll()
@@ -138,58 +157,5 @@ public final class CheckpointWriter {
     for tensor in tensors { try writer.append(tensor.bytes, to: tensor.name, poll: poll) }
     try writer.finish(poll: poll)
     return writer.fileNames
-  }
-}
-
-extension CheckpointWriter {
-  private func writer(ofShard shard: Int) throws(DFMergeError) -> SafetensorsWriter {
-    if let writer = writers[shard] { return writer }
-    let part = plan.shards[shard]
-    let writer = try SafetensorsWriter(
-      path: Folder.join(folder, part.fileName), tensors: part.tensors, metadata: metadata)
-    writers[shard] = writer
-    return writer
-  }
-
-  private func stageIndex() throws(DFMergeError) -> AtomicFile? {
-    guard plan.isSharded else { return nil }
-    let text = CheckpointIndex.text(
-      shardOfTensor: plan.fileNameOfTensor, totalByteCount: plan.totalByteCount)
-    let bytes = Array(text.utf8)
-    let file = try AtomicFile(
-      path: Folder.join(folder, CheckpointNames.index), byteCount: bytes.count)
-    try file.write(bytes)
-    try file.seal()
-    return file
-  }
-
-  private func stageCompanions(
-    poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) {
-    staged = []  // What an earlier `finish` staged before its `poll` threw.
-    guard let base, FileIdentity.of(base) != FileIdentity.of(folder) else { return }
-    let companions = try CheckpointCompanions(base: base)
-    for name in companions.folders {
-      madeFolders += try Folder.make(Folder.join(folder, name))
-    }
-    for name in companions.relativePaths {
-      try poll()
-      staged.append(
-        try CheckpointCompanions.stage(
-          Folder.join(base, name), as: Folder.join(folder, name), poll: poll))
-    }
-  }
-
-  /// Removes the weight files of an older save that the new one did not replace. `names` are the
-  /// folder's files before the new ones came.
-  private func removeOlderSave(_ names: [String]) throws(DFMergeError) {
-    let current = Set(fileNames)
-    for name in names where !current.contains(name) {
-      let isOld =
-        CheckpointNames.isShard(name)
-        || (plan.isSharded ? name == CheckpointNames.single : name == CheckpointNames.index)
-      if isOld { try Folder.removeFile(Folder.join(folder, name)) }
-    }
-    try Folder.synchronize(folder)
   }
 }

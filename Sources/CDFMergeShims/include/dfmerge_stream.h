@@ -82,7 +82,7 @@ DFMK_INLINE void dfmk_add(double *sums, dfmk_doubles v) {
     *(dfmk_eight_u *)sums = dfmk_added(*(dfmk_eight_u *)sums, v);
 }
 
-/* --- loads ------------------------------------------------------------------------------------- */
+/* --- loads ---------- */
 
 /** How far ahead of the loads memory is asked for, in bytes: a dozen streams at once are more than
  * the hardware follows by itself, and it stops at the end of a page. Any address will do. */
@@ -137,7 +137,7 @@ DFMK_INLINE dfmk_doubles dfmk_load_fisher(dfmk_input in, int64_t i, dfmk_tally *
     return v;
 }
 
-/* --- stores ------------------------------------------------------------------------------------ */
+/* --- stores ---------- */
 
 #define DFMK_PUT(out, offset, type, v)                                                           \
     do {                                                                                         \
@@ -243,7 +243,7 @@ DFMK_INLINE void dfmk_copy(dfmk_input in, dfmk_output out, int64_t i, dfmk_tally
     dfmk_notice(tally, f);
 }
 
-/* --- what was noticed -------------------------------------------------------------------------- */
+/* --- what was noticed ---------- */
 
 DFMK_INLINE double dfmk_sum(const double *a) {
     return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));

@@ -77,6 +77,40 @@ protocol InnerLoopSet {
   static func firstInvalidF64(
     _ x: UnsafeRawPointer, refusingNegative: Bool, n: Int
   ) -> Int
+  static func magnitudes(
+    of x: UnsafeRawPointer, base: UnsafeRawPointer, into keys: UnsafeMutableRawPointer, n: Int,
+    wide: Bool, rounds: Bool
+  ) -> Int
+  static func countUpper(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    n: Int
+  ) -> Int
+  static func countLower(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    upper: UInt64, n: Int
+  ) -> Int
+  static func countWide(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    shift: Int, upper: UInt64, rounds: Bool, n: Int
+  ) -> Int
+  static func drop(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int,
+    wide: Bool, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64
+  )
+  static func elect(
+    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
+    _ x: UnsafePointer<UnsafeRawPointer>, numbers: UnsafePointer<Double>, models: Int, n: Int,
+    wide: Bool, byCount: Bool, aggregate: Int, zeroSign: Double, scale: Double
+  )
+  static func addTerms(
+    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
+    _ x: UnsafePointer<UnsafeRawPointer>, numbers: UnsafePointer<Double>, models: Int, n: Int,
+    wide: Bool
+  )
+  static func signBalance(
+    base: UnsafeRawPointer, _ x: UnsafePointer<UnsafeRawPointer>, numbers: UnsafePointer<Double>,
+    models: Int, n: Int, wide: Bool, byCount: Bool
+  ) -> Int
 }
 
 extension DFMergeKernelsBaseline.InnerLoops: InnerLoopSet {}

@@ -248,37 +248,84 @@ dfm_status dfm_fisher_accumulate(dfm_fisher *fisher, const char *name, int32_t d
 dfm_status dfm_methods_describe(dfm_text **out);
 
 /**
- * Merges models into the host's memory.
+ * Lists the settings of a merge as JSON: name, type, default, summary and limits of each.
  *
- * Each tensor of the target is computed (F64, F32, F16, BF16) or copied from the base, or from the
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK or DFM_ERROR_NULL_POINTER.
+ */
+dfm_status dfm_merge_settings_describe(dfm_text **out);
+
+/**
+ * Says what a merge will do, without doing it: JSON with the tensors merged, copied, left out and
+ * refused, every mismatch with what can be done about it, threads, peak memory, bytes to read and
+ * to write, estimated seconds, and all of it as text for people.
+ *
+ * Reads headers and compares names; beside that about a tenth of a second goes into measuring how
+ * fast this machine is. A plan with refused tensors is a result, not an error.
+ *
+ * @param method [in] [borrowed] A method's id, as listed by dfm_methods_describe.
+ * @param options [in] [borrowed] [nullable] JSON object with the method's options.
+ * @param settings [in] [borrowed] [nullable] JSON object, see dfm_merge_settings_describe.
+ * @param base [in] [borrowed] [nullable] The pretrained model.
+ * @param models [in] [borrowed] Array of n_models sets, the fine-tuned models.
+ * @param n_models [in] Number of models, 1 or more.
+ * @param fishers [in] [borrowed] [nullable] Array of n_models sets of Fisher values.
+ * @param target [in] [borrowed] [nullable] The memory that the merge would write.
+ * @param path [in] [borrowed] [nullable] The file or folder that the merge would write; with
+ *     neither a target nor a path, the plan is for a result laid out like the base.
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_INVALID_JSON or
+ *     DFM_ERROR_OUT_OF_MEMORY (the setting max_memory is too small).
+ */
+dfm_status dfm_merge_plan(const char *method, const char *options, const char *settings,
+    dfm_weights *base, dfm_weights *const *models, int64_t n_models, dfm_weights *const *fishers,
+    dfm_weights *target, const char *path, dfm_text **out);
+
+/**
+ * Merges models into the host's memory, or into a file or folder.
+ *
+ * Each tensor of the output is computed (F64, F32, F16, BF16) or copied from the base, or from the
  * first model where there is no base (every other type). Arithmetic is in double, rounded once to
- * the target's type. Inputs of another floating-point type than the target's are fine. Cost:
- * every input is read once and the target written once; extra memory is a few tiles per thread.
- * After an error the target may be partly written, unless the error was found before the
- * arithmetic (every argument, name, shape and dtype error is).
+ * the output's type; inputs may have other floating-point types. Cost: every input is read once
+ * (more often for methods that need figures of whole models), every output written once; memory
+ * beyond inputs and outputs in memory is a few MiB per thread whatever the model's size, within
+ * the setting max_memory. Files are complete afterwards or as they were before. After an error
+ * memory may be partly written, unless the error was found before the arithmetic (every argument,
+ * name, shape and dtype error is).
  *
  * @param method [in] [borrowed] A method's id, as listed by dfm_methods_describe.
  * @param options [in] [borrowed] [nullable] JSON object with the method's options; NULL for
  *     defaults. Options per model take a number, a list in the models' order, or an object by label.
+ * @param settings [in] [borrowed] [nullable] JSON object with threads, max_memory, dtype and
+ *     what to do about mismatches, see dfm_merge_settings_describe; NULL for defaults.
  * @param base [in] [borrowed] [nullable] The pretrained model, for methods that need it.
  * @param models [in] [borrowed] Array of n_models sets, the fine-tuned models.
  * @param n_models [in] Number of models, 1 or more.
  * @param fishers [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher
- *     values of each model, for methods that need them: same names and shapes as the target's
+ *     values of each model, for methods that need them: same names and shapes as the models'
  *     tensors, any floating-point type, 0 or more. A tensor that is missing from every set is
  *     merged without.
- * @param target [inout] [borrowed] The memory to write; must not share memory with the
- *     inputs.
- * @param threads [in] Number of threads; 0 is one per available core. Changes no result.
- * @param cancel [in] [borrowed] [nullable] A stop flag that is polled between tiles.
+ * @param target [inout] [borrowed] [nullable] The memory to write; must not share memory
+ *     with the inputs. NULL where path is given.
+ * @param path [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"
+ *     is a file, any other a folder. NULL where target is given.
+ * @param progress [in] [nullable] Hears of bytes written and to write, phase "merge"; any
+ *     other answer than 0 stops the merge.
+ * @param user [in] [borrowed] [nullable] Passed to progress.
+ * @param cancel [in] [borrowed] [nullable] A stop flag that is polled during the merge.
+ * @param report [out] [owned] [nullable] JSON with tensors, bytes, seconds, the rounding
+ *     error of F16 and BF16 outputs and notes; free it with dfm_text_free.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
- *     DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_MISSING_TENSOR,
- *     DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH, DFM_ERROR_NON_FINITE or
- *     DFM_ERROR_CANCELLED.
+ *     DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_INVALID_JSON,
+ *     DFM_ERROR_MISSING_TENSOR, DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH,
+ *     DFM_ERROR_NON_FINITE, DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_NOT_FOUND,
+ *     DFM_ERROR_OUT_OF_MEMORY, DFM_ERROR_CANCELLED or DFM_ERROR_CALLBACK_FAILED.
  */
-dfm_status dfm_merge(const char *method, const char *options, dfm_weights *base,
-    dfm_weights *const *models, int64_t n_models, dfm_weights *const *fishers, dfm_weights *target,
-    int32_t threads, dfm_cancel *cancel);
+dfm_status dfm_merge(const char *method, const char *options, const char *settings,
+    dfm_weights *base, dfm_weights *const *models, int64_t n_models, dfm_weights *const *fishers,
+    dfm_weights *target, const char *path, dfm_progress_fn progress, void *user, dfm_cancel *cancel,
+    dfm_text **report);
 
 /* ---- Save ------------------------------------------------------------------------------------ */
 
@@ -466,6 +513,19 @@ dfm_status dfm_weights_create(const char *label, dfm_weights **out);
  *     DFM_ERROR_INVALID_FORMAT or DFM_ERROR_UNSUPPORTED.
  */
 dfm_status dfm_weights_open(const char *path, dfm_weights **out);
+
+/**
+ * Makes another handle on the same tensors, under another label: what messages call them, and the
+ * name of a model's options.
+ *
+ * What is added to one of the two later is not in the other.
+ *
+ * @param weights [in] [borrowed] The tensors.
+ * @param label [in] [borrowed] The label of the new handle.
+ * @param out [out] [owned] The new handle; free it with dfm_weights_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_ARGUMENT.
+ */
+dfm_status dfm_weights_share(dfm_weights *weights, const char *label, dfm_weights **out);
 
 /**
  * Lends a tensor of the host's: row-major, contiguous, little-endian.

@@ -39,7 +39,7 @@ def individual(bench: Bench) -> None:
 
 def average(bench: Bench) -> None:
     """The plain mean of the models."""
-    bench.record("average", _tensors(dfmerge.merge("average", bench.models)))
+    bench.record("average", _tensors(dfmerge.merge(None, bench.models, method="average")))
 
 
 def task_arithmetic(bench: Bench) -> None:
@@ -48,9 +48,9 @@ def task_arithmetic(bench: Bench) -> None:
     def merged(coefficient: float) -> Weights:
         return _tensors(
             dfmerge.merge(
-                "task_arithmetic",
+                bench.base,
                 bench.models,
-                base=bench.base,
+                method="task_arithmetic",
                 options={"coefficients": coefficient},
             )
         )
@@ -78,8 +78,9 @@ def fisher(bench: Bench) -> None:
         fishers = measure(bench, FISHER_SAMPLES, draw)
         seconds = time.perf_counter() - start
         merged = dfmerge.merge(
-            "fisher",
+            None,
             bench.models,
+            method="fisher",
             fishers=fishers,
             options={"normalize": False, "floor": FISHER_FLOOR, "floor_scope": "all"},
         )

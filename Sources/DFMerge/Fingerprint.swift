@@ -28,7 +28,7 @@ enum Fingerprint {
   /// type are other weights, with other scores.
   static func of(target plan: MergePlan) -> String {
     var sum = CRC32()
-    for tensor in plan.entries.map(\.target) + plan.copies.map(\.target) {
+    for tensor in plan.entries.map(\.output) + plan.copies.map(\.output) {
       sum.add("\(tensor.name) \(tensor.dtype.name) \(tensor.shape)".utf8)
     }
     return String(sum.value, radix: 16)

@@ -66,7 +66,8 @@ public final class Search {
     self.models = names
     self.options = try SearchOptions(options, models: names)
     plan = try MergePlan(target: target, base: base, models: models.map(\.weights))
-    try plan.refuseSharedMemory(with: [base] + models.map(\.weights))
+    try MergePlan.refuseSharedMemory(
+      of: target, with: [base] + models.map(\.weights))
     guard !plan.entries.isEmpty else {
       throw DFMergeError(
         .invalidArgument,
@@ -75,7 +76,7 @@ public final class Search {
     space = SearchSpace(bounds: self.options.bounds, exponent: self.options.exponent)
     fingerprint = Fingerprint.of(
       names: target.map(\.name), sources: [base] + models.map(\.weights))
-    executor = MergeExecutor(plan: plan, threads: self.options.threads)
+    executor = try MergeExecutor(plan: plan, target: target, threads: self.options.threads)
     optimizer = try Search.makeOptimizer(self.options, space)
     store = FisherStore(plan: plan, options: self.options, modelCount: names.count)
     self.cancelled = cancelled

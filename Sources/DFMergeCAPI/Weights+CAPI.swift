@@ -37,6 +37,27 @@ public func dfm_weights_open(
   }
 }
 
+/// Makes another handle on the same tensors, under another label: what messages call them, and the
+/// name of a model's options.
+///
+/// What is added to one of the two later is not in the other.
+///
+/// - Parameter weights: [in] [borrowed] The tensors.
+/// - Parameter label: [in] [borrowed] The label of the new handle.
+/// - Parameter out: [out] [owned] The new handle; free it with dfm_weights_free.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_ARGUMENT.
+@_cdecl("dfm_weights_share")
+public func dfm_weights_share(
+  _ weights: DFMWeightsRef?, _ label: UnsafePointer<CChar>?,
+  _ out: UnsafeMutablePointer<DFMWeightsRef?>?
+) -> dfm_status {
+  guarded { () throws(DFMergeError) in
+    let box = try Handle.get(weights, as: WeightsBox.self, argument: "weights")
+    let out = try required(out, "out")
+    out.pointee = Handle.make(WeightsBox(sharing: box, label: try text(label, "label")))
+  }
+}
+
 /// Lends a tensor of the host's: row-major, contiguous, little-endian.
 ///
 /// The memory must stay in place until the handle, and every search made from it, is freed.

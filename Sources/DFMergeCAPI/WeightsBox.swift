@@ -30,6 +30,12 @@ final class WeightsBox: HandleObject {
     label = source.label
   }
 
+  /// The same tensors under another label.
+  init(sharing other: WeightsBox, label: String) {
+    content = other.content
+    self.label = label
+  }
+
   func add(
     name: String, dtype: DType, shape: Shape, bytes: UnsafeMutableRawBufferPointer, writable: Bool
   ) throws(DFMergeError) {
@@ -52,7 +58,8 @@ final class WeightsBox: HandleObject {
   /// The tensors as input.
   func source() throws(DFMergeError) -> any WeightSource {
     switch content {
-    case .checkpoint(let source): return source
+    case .checkpoint(let source):
+      return label == source.label ? source : LabelledWeights(source, label: label)
     case .lent(let tensors): return try NamedWeights(tensors.map(\.view), label: label)
     }
   }

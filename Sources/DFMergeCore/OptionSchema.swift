@@ -9,6 +9,8 @@ public struct OptionSchema: Sendable {
     case number(ClosedRange<Double>)
     /// A whole number in a closed range.
     case integer(ClosedRange<Int>)
+    /// A number of bytes of 1 or more, or a text such as `"300MB"`; checked further by its owner.
+    case byteSize
     /// `true` or `false`.
     case flag
     /// One of the listed words.
@@ -58,6 +60,7 @@ public struct OptionSchema: Sendable {
       members["type"] = .string("integer")
       members["minimum"] = .int(Int64(limits.lowerBound))
       members["maximum"] = .int(Int64(limits.upperBound))
+    case .byteSize: members["type"] = .string("byte_size")
     case .flag: members["type"] = .string("boolean")
     case .choice(let words):
       members["type"] = .string("choice")

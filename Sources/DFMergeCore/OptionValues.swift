@@ -125,6 +125,10 @@ public struct OptionValues: Sendable {
       guard let number = value.intValue, range.contains(number) else {
         throw fail("a whole number from \(range.lowerBound) to \(range.upperBound)")
       }
+    case .byteSize:
+      guard value.intValue.map({ $0 > 0 }) == true || value.stringValue != nil else {
+        throw fail("a number of bytes of 1 or more, or a text such as \"300MB\"")
+      }
     case .flag:
       guard value.boolValue != nil else { throw fail("true or false") }
     case .choice(let words):

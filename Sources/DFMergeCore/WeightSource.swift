@@ -9,6 +9,31 @@ public protocol WeightSource: AnyObject, Sendable {
   func tensor(named name: String) -> TensorView?
   /// What to call this source in messages: a path, or a name that the host gave.
   var label: String { get }
+  /// Where it lies on disk, a file or a folder; nil for memory.
+  var location: String? { get }
+  /// What its files say of themselves; empty for memory.
+  var metadata: [String: String] { get }
+}
+
+extension WeightSource {
+  public var location: String? { nil }
+  public var metadata: [String: String] { [:] }
+}
+
+/// Weights under another label, for messages and options by model.
+public final class LabelledWeights: WeightSource {
+  private let source: any WeightSource
+  public let label: String
+
+  public init(_ source: any WeightSource, label: String) {
+    self.source = source
+    self.label = label
+  }
+
+  public var tensors: [TensorView] { source.tensors }
+  public func tensor(named name: String) -> TensorView? { source.tensor(named: name) }
+  public var location: String? { source.location }
+  public var metadata: [String: String] { source.metadata }
 }
 
 /// Tensors held by name: borrowed from the host, or owned.

@@ -20,15 +20,15 @@ package final class FisherBuffer: @unchecked Sendable {
     for entry in plan.entries {
       offsets.append(bytes)
       // 64-byte steps keep each tensor aligned for vector stores.
-      let (size, overflow) = entry.target.shape.elementCount.multipliedReportingOverflow(by: 4)
+      let (size, overflow) = entry.output.shape.elementCount.multipliedReportingOverflow(by: 4)
       let (next, overflow2) = bytes.addingReportingOverflow((size &+ 63) & ~63)
       guard !overflow, !overflow2, size <= Int.max - 63 else {
         throw DFMergeError(.outOfMemory, "The Fisher values do not fit in the address space.")
       }
       bytes = next
     }
-    names = plan.entries.map(\.target.name)
-    counts = plan.entries.map(\.target.shape.elementCount)
+    names = plan.entries.map(\.output.name)
+    counts = plan.entries.map(\.output.shape.elementCount)
     self.offsets = offsets
     storage = try AlignedBuffer(byteCount: bytes)
     index = Dictionary(

@@ -1,171 +1,273 @@
 import DFMergeCore
+import DFMergeIO
 import DFMergeKernels
 import DFMergeMethods
+import Synchronization
 
-/// Carries out a plan: cuts it into tiles and runs a method over them on several threads.
+/// Carries out a plan: several threads read pieces of the inputs, run a method over them and write
+/// the result.
 package struct MergeExecutor: Sendable {
-  /// Elements per tile. Fixed, so that no result can depend on the number of threads; 64 Ki
-  /// elements of a dozen F32 operands stay within the caches of two cores.
-  package static let tileElements = 1 << 16
-
-  /// Elements that are merged at a time: those of a dozen F32 operands stay in a core's own cache.
-  /// A divisor of `tileElements`.
-  private static let blockElements = 1 << 14
+  /// Elements that a method gets at a time: those of a dozen F32 operands stay in a core's own
+  /// cache. Fixed, so that no result can depend on the number of threads or the size of pieces.
+  package static let blockElements = 1 << 14
 
   package let plan: MergePlan
-  /// 0 means one per available core.
-  package let threads: Int
-
-  private struct Tile: Sendable {
-    let entry: Int
-    let offset: Int
-    let count: Int
-  }
-  private let tiles: [Tile]
+  package let target: MergeTarget
+  package let resources: MergeResources
+  private let allowsNonFinite: Bool
+  private let readsFiles: Bool
+  private let list: WorkList
   private let tensorKeys: [UInt64]
 
-  package init(plan: MergePlan, threads: Int) {
-    self.plan = plan
-    self.threads = threads
-    var tiles: [Tile] = []
-    for (number, entry) in plan.entries.enumerated() {
-      let count = entry.target.shape.elementCount
-      for offset in stride(from: 0, to: count, by: MergeExecutor.tileElements) {
-        tiles.append(
-          Tile(
-            entry: number, offset: offset, count: min(MergeExecutor.tileElements, count - offset)))
-      }
-    }
-    self.tiles = tiles
-    tensorKeys = plan.entries.map { CounterRandom.key(of: $0.target.name) }
+  /// For a search: memory is written again and again, and files are used as they are mapped, for
+  /// they are read again with every candidate.
+  /// - Parameter threads: 0 means one per available core.
+  package init(plan: MergePlan, target: [MutableTensorView], threads: Int) throws(DFMergeError) {
+    let settings = try MergeSettings(.object(["threads": .int(Int64(min(threads, 1024)))]))
+    let resources = try MergeResources(
+      plan, method: nil, settings: settings, toFiles: false, readsFiles: false)
+    self.init(
+      plan: plan, target: .memory(target), resources: resources, settings: settings,
+      readsFiles: false)
   }
 
-  /// Fisher values of one model, by plan position; nil where a tensor has none.
+  /// For one merge; `resources` are those of the plan and the method.
+  package init(
+    plan: MergePlan, target: MergeTarget, resources: MergeResources, settings: MergeSettings,
+    readsFiles: Bool = true
+  ) {
+    self.plan = plan
+    self.target = target
+    self.resources = resources
+    self.readsFiles = readsFiles
+    allowsNonFinite = settings.allowsNonFinite
+    list = WorkList(plan, elements: resources.pieceElements)
+    tensorKeys = plan.entries.map { CounterRandom.key(of: $0.output.name) }
+  }
+
+  /// Fisher values of one model, by number of the plan's entry; nil where a tensor has none.
   package typealias FisherLookup = @Sendable (_ entry: Int) -> FisherElements?
 
-  /// Writes every tensor of the target.
+  /// Writes every output.
   ///
   /// - Parameters:
-  ///   - fishers: one lookup per model, or empty for methods that need none. A tensor for which no
-  ///     model has values is merged without.
-  ///   - poll: called on the calling thread between tiles; throws to stop. The target is then
+  ///   - fishers: one lookup per model that replaces the plan's Fisher values, or empty.
+  ///   - completed: counts the bytes written.
+  ///   - poll: called on the calling thread between pieces; throws to stop. The target is then
   ///     partly written.
+  /// - Returns: what the kernels noticed, added in the order of the elements.
   /// - Throws: `.nonFinite` when Fisher values are negative, NaN or infinite, or a result is NaN or
-  ///   infinite; what `poll` throws.
-  /// - Complexity: each input is read once, each output written once.
+  ///   infinite and that is not allowed; `.ioFailure`; what `poll` throws.
+  @discardableResult
   package func run(
-    _ method: any MergeMethod, fishers: [FisherLookup],
+    _ method: any MergeMethod, fishers: [FisherLookup] = [], completed: CompletedBytes? = nil,
     poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) {
-    for copy in plan.copies {
-      copy.target.bytes.copyMemory(from: copy.source.bytes)
-    }
+  ) throws(DFMergeError) -> StoreOutcome {
     var statistics: [ModelStatistic: [Double]] = [:]
     if method.statistics.contains(.fisherSumOfSquares) {
-      statistics[.fisherSumOfSquares] = try sumsOfSquares(fishers, poll: poll)
+      statistics[.fisherSumOfSquares] = try StatisticsPass(executor: self).sumsOfSquares(
+        fishers, poll: poll)
     }
     let found = statistics
-    let faults = TileSlots<Fault?>(count: tiles.count, initial: nil)
-    try ParallelFor.run(count: tiles.count, threads: threads, poll: poll) { number in
-      faults[number] = merge(tiles[number], method, fishers, found)
+    let outcomes = TileSlots<StoreOutcome>(count: list.pieces.count, initial: StoreOutcome())
+    try forEachPiece(poll: poll) { (number, buffer) throws(DFMergeError) in
+      let piece = list.pieces[number]
+      let bytes: UnsafeRawBufferPointer
+      switch piece.kind {
+      case .merge(let entry):
+        bytes = try merge(entry, piece, method, fishers, found, &buffer, &outcomes[number])
+      case .convert(let source): bytes = try convert(source, piece, &buffer, &outcomes[number])
+      case .bytes(let source): bytes = try copy(source, piece, &buffer)
+      }
+      if case .sink(let sink, let tensors) = target, let tensor = tensors[piece.position] {
+        let width = if case .bytes = piece.kind { 8 } else { piece.output.dtype.bitWidth }
+        try sink.write(bytes, tensor: tensor, at: piece.offset * width / 8)
+      }
+      completed?.add(piece.byteCount)
     }
-    // The first by position, so that the message does not depend on the threads.
-    if let fault = faults.values.lazy.compactMap({ $0 }).first { throw explain(fault) }
+    return outcomes.values.reduce(into: StoreOutcome()) { $0.add($1) }
   }
 
-  /// Merges a tile block by block.
+  /// Where a piece's elements or bytes go: the host's memory, or a slot to be written from.
+  private func place(
+    _ piece: WorkPiece, _ buffer: inout PieceBuffer
+  ) throws(DFMergeError) -> UnsafeMutableRawPointer {
+    switch target {
+    case .sink: return try buffer.take(piece.byteCount)
+    case .memory(let views):
+      guard let start = views[piece.position].bytes.baseAddress else {
+        throw DFMergeError(.internalError, "A piece has no memory; please report this.")
+      }
+      if case .bytes = piece.kind { return start + piece.offset }
+      return start + piece.offset * (piece.output.dtype.bitWidth / 8)
+    }
+  }
+
   private func merge(
-    _ tile: Tile, _ method: any MergeMethod, _ fishers: [FisherLookup],
-    _ statistics: [ModelStatistic: [Double]]
-  ) -> Fault? {
-    let entry = plan.entries[tile.entry]
-    // Only a tensor without elements has no address, and it has no tiles either.
-    guard let address = entry.target.bytes.baseAddress else { return nil }
-    let out = MutableElements(pointer: address, dtype: entry.target.dtype)
-    let base = entry.base.flatMap(Elements.init)
-    let models = entry.models.compactMap { Elements($0) }
-    let operands = fishers.compactMap { $0(tile.entry) }
-    let complete = operands.count == fishers.count ? operands : []
-    let end = tile.offset + tile.count
-    for start in stride(from: tile.offset, to: end, by: MergeExecutor.blockElements) {
-      let count = min(MergeExecutor.blockElements, end - start)
+    _ number: Int, _ piece: WorkPiece, _ method: any MergeMethod, _ lookups: [FisherLookup],
+    _ statistics: [ModelStatistic: [Double]], _ buffer: inout PieceBuffer,
+    _ outcome: inout StoreOutcome
+  ) throws(DFMergeError) -> UnsafeRawBufferPointer {
+    let entry = plan.entries[number]
+    let address = try place(piece, &buffer)
+    let out = MutableElements(pointer: address, dtype: entry.output.dtype)
+    let base = try entry.base.map { (view) throws(DFMergeError) in
+      try buffer.elements(view, from: piece.offset, count: piece.count)
+    }
+    var models: [Elements] = []
+    for view in entry.models {
+      models.append(try buffer.elements(view, from: piece.offset, count: piece.count))
+    }
+    let fishers = try fishers(of: number, piece, lookups, &buffer)
+    for start in stride(from: 0, to: piece.count, by: MergeExecutor.blockElements) {
+      let count = min(MergeExecutor.blockElements, piece.count - start)
       let block = MergeTile(
         base: base?.advanced(by: start), models: models.map { $0.advanced(by: start) },
-        fishers: complete.map { $0.advanced(by: start) }, out: out.advanced(by: start),
-        count: count, tensorKey: tensorKeys[tile.entry], offset: start, statistics: statistics)
-      let outcome = method.merge(block)
-      // Only a run with a fault is looked at again, for the element.
-      if outcome.hasInvalidFisher, let (model, element) = invalidFisher(block) {
-        return Fault(entry: tile.entry, element: start + element, model: model)
+        fishers: fishers.map { $0.advanced(by: start) }, out: out.advanced(by: start),
+        count: count, tensorKey: tensorKeys[number], offset: piece.offset + start,
+        statistics: statistics)
+      let noticed = method.merge(block)
+      if noticed.hasInvalidFisher || (noticed.hasNonFinite && !allowsNonFinite) {
+        try explain(block, in: entry)
       }
-      if outcome.hasNonFinite,
-        let element = Kernels.firstNonFinite(block.out.readable, count: count)
-      {
-        return Fault(entry: tile.entry, element: start + element, model: nil)
-      }
+      outcome.add(noticed)
     }
-    return nil
+    return UnsafeRawBufferPointer(start: address, count: piece.byteCount)
   }
 
-  // MARK: Faults
-
-  private struct Fault {
-    let entry: Int
-    let element: Int
-    /// The model whose Fisher value is at fault; nil for a result.
-    let model: Int?
+  private func convert(
+    _ source: TensorView, _ piece: WorkPiece, _ buffer: inout PieceBuffer,
+    _ outcome: inout StoreOutcome
+  ) throws(DFMergeError) -> UnsafeRawBufferPointer {
+    let address = try place(piece, &buffer)
+    let from = try buffer.elements(source, from: piece.offset, count: piece.count)
+    let out = MutableElements(pointer: address, dtype: piece.output.dtype)
+    for start in stride(from: 0, to: piece.count, by: MergeExecutor.blockElements) {
+      let count = min(MergeExecutor.blockElements, piece.count - start)
+      outcome.add(
+        Kernels.convert(
+          into: out.advanced(by: start), from.advanced(by: start), count: count))
+    }
+    return UnsafeRawBufferPointer(start: address, count: piece.byteCount)
   }
 
-  /// The model and the place of the first Fisher value that is none.
-  private func invalidFisher(_ block: MergeTile) -> (model: Int, element: Int)? {
+  private func copy(
+    _ source: TensorView, _ piece: WorkPiece, _ buffer: inout PieceBuffer
+  ) throws(DFMergeError) -> UnsafeRawBufferPointer {
+    let from = try buffer.load(source, offset: piece.offset, count: piece.count)
+    if case .memory = target {
+      try place(piece, &buffer).copyMemory(from: from, byteCount: piece.count)
+    }
+    return UnsafeRawBufferPointer(start: from, count: piece.count)
+  }
+
+  /// The Fisher values of a piece; none unless every model has some.
+  func fishers(
+    of number: Int, _ piece: WorkPiece, _ lookups: [FisherLookup], _ buffer: inout PieceBuffer
+  ) throws(DFMergeError) -> [FisherElements] {
+    if lookups.isEmpty {
+      var values: [FisherElements] = []
+      for view in plan.entries[number].fishers {
+        let elements = try buffer.elements(view, from: piece.offset, count: piece.count)
+        values.append(FisherElements(lower: elements))
+      }
+      return values
+    }
+    let values = lookups.compactMap { $0(number)?.advanced(by: piece.offset) }
+    return values.count == lookups.count ? values : []
+  }
+
+  /// Names the first element that is at fault.
+  private func explain(_ block: MergeTile, in entry: MergePlan.Entry) throws(DFMergeError) {
+    let tensor = entry.output.name
     for (model, fisher) in block.fishers.enumerated() {
-      if let element = Kernels.firstNegativeOrNonFinite(fisher.lower, count: block.count) {
-        return (model, element)
-      }
-      if let upper = fisher.upper,
-        let element = Kernels.firstNegativeOrNonFinite(upper, count: block.count)
-      {
-        return (model, element)
-      }
-    }
-    return nil
-  }
-
-  private func explain(_ fault: Fault) -> DFMergeError {
-    let tensor = plan.entries[fault.entry].target.name
-    if let model = fault.model {
+      let found =
+        Kernels.firstNegativeOrNonFinite(fisher.lower, count: block.count)
+        ?? fisher.upper.flatMap { Kernels.firstNegativeOrNonFinite($0, count: block.count) }
+      guard let found else { continue }
       let name = model < plan.modelNames.count ? plan.modelNames[model] : "\(model)"
-      return DFMergeError(
+      throw DFMergeError(
         .nonFinite,
-        "The Fisher value of model '\(name)' for element \(fault.element) of tensor '\(tensor)' is "
-          + "negative, NaN or infinite; check the Fisher callback.",
+        "The Fisher value of model '\(name)' for element \(block.offset + found) of tensor "
+          + "'\(tensor)' is negative, NaN or infinite; check where the Fisher values come from.",
         context: ["tensor": tensor, "model": name])
     }
-    return DFMergeError(
+    guard !allowsNonFinite,
+      let found = Kernels.firstNonFinite(block.out.readable, count: block.count)
+    else { return }
+    throw DFMergeError(
       .nonFinite,
-      "Element \(fault.element) of tensor '\(tensor)' is NaN or infinite after the merge; check "
-        + "the inputs for NaN and for values beyond the range of the output's element type.",
+      "Element \(block.offset + found) of tensor '\(tensor)' is NaN or infinite after the merge; "
+        + "check the inputs for NaN and for values beyond the range of the output's element type, "
+        + "or allow such values (non_finite: allow).",
       context: ["tensor": tensor])
   }
 
-  // MARK: First pass
+  // MARK: Pieces
 
-  private func sumsOfSquares(
-    _ fishers: [FisherLookup], poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) -> [Double] {
-    var sums: [Double] = []
-    for fisher in fishers {
-      // One partial sum per tile, added in tile order: the same bits for any number of threads.
-      let partial = TileSlots<Double>(count: tiles.count, initial: 0)
-      try ParallelFor.run(count: tiles.count, threads: threads, poll: poll) { number in
-        let tile = tiles[number]
-        guard let values = fisher(tile.entry)?.advanced(by: tile.offset) else { return }
-        partial[number] = Kernels.sumOfSquares(values.lower, count: tile.count)
-      }
-      sums.append(partial.values.reduce(0, +))
+  /// Calls `body` for the pieces that are merged, with the number of their entry.
+  func forEachMergePiece(
+    poll: () throws(DFMergeError) -> Void,
+    _ body:
+      @Sendable (_ entry: Int, _ piece: WorkPiece, _ buffer: inout PieceBuffer)
+      throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    try forEachPiece(poll: poll) { (number, buffer) throws(DFMergeError) in
+      let piece = list.pieces[number]
+      if case .merge(let entry) = piece.kind { try body(entry, piece, &buffer) }
     }
-    return sums
   }
+
+  /// Calls `body` once for each piece, on several threads, with the thread's own memory.
+  /// - Throws: what `poll` throws; otherwise the error of the first piece that has one.
+  private func forEachPiece(
+    poll: () throws(DFMergeError) -> Void,
+    _ body: @Sendable (_ piece: Int, _ buffer: inout PieceBuffer) throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    let memory = try AlignedBuffer(byteCount: resources.threads * resources.bufferBytes)
+    let failures = TileSlots<DFMergeError?>(count: list.items.count, initial: nil)
+    let hasFailed = Atomic<Bool>(false)
+    let share = resources.bufferBytes
+    let readsFiles = readsFiles
+    do throws(DFMergeError) {
+      try ParallelFor.runWithWorkers(
+        count: list.items.count, threads: resources.threads,
+        poll: { () throws(DFMergeError) in
+          try poll()
+          // Ends the hand-out; the error is taken from its slot below.
+          if hasFailed.load(ordering: .relaxed) { throw DFMergeError(.cancelled, "") }
+        },
+        body: { worker, item in
+          let own = UnsafeMutableRawBufferPointer(
+            rebasing: memory.bytes[worker * share..<(worker + 1) * share])
+          do throws(DFMergeError) {
+            for number in list.items[item] {
+              var buffer = PieceBuffer(own, readsFiles: readsFiles)
+              try body(number, &buffer)
+            }
+          } catch {
+            failures[item] = error
+            hasFailed.store(true, ordering: .relaxed)
+          }
+        })
+    } catch {
+      guard hasFailed.load(ordering: .relaxed), error.message.isEmpty else { throw error }
+    }
+    // Items are handed out in order, so all before the first failure were done: which error is
+    // thrown does not depend on the threads.
+    if let failure = failures.values.lazy.compactMap({ $0 }).first { throw failure }
+  }
+}
+
+/// The bytes that a merge has written so far; read by the thread that waits for it.
+package final class CompletedBytes: Sendable {
+  private let count = Atomic<Int>(0)
+
+  package init() {}
+
+  package var value: Int { count.load(ordering: .relaxed) }
+
+  func add(_ bytes: Int) { count.wrappingAdd(bytes, ordering: .relaxed) }
 }
 
 extension Elements {

@@ -7,8 +7,9 @@ extension MergePlan {
   ///
   /// Cost: one sort of the addresses of everything that is read or written.
   /// - Throws: `.invalidArgument` naming the tensors.
-  package func refuseSharedMemory(with sources: [any WeightSource]) throws(DFMergeError) {
-    let targets = entries.map(\.target) + copies.map(\.target)
+  package static func refuseSharedMemory(
+    of targets: [MutableTensorView], with sources: [any WeightSource]
+  ) throws(DFMergeError) {
     var spans: [Span] = []
     for tensor in targets {
       if let span = Span(UnsafeRawBufferPointer(tensor.bytes), of: tensor.name, source: nil) {

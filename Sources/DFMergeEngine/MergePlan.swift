@@ -1,126 +1,120 @@
 import DFMergeCore
-import DFMergeKernels
+import DFMergeIO
+import DFMergeMethods
 
-/// Base, models and target, aligned once and checked before a weight is read.
+/// Base, models, Fisher values and outputs, aligned once by name before a weight is read.
 ///
-/// The target decides what is merged: every tensor of it with a floating-point type that is merged
-/// (F64, F32, F16, BF16) is computed; every other tensor is copied from the base, or from the first
-/// model where there is no base. Tensors that only the base or the models have are not touched.
+/// Every output with a floating-point type that is merged (F64, F32, F16, BF16) is computed; every
+/// other one is copied from the reference: the base, or the first model where there is no base.
+/// Where tensors do not fit together, ``MergeSettings`` decide; what they refuse is in `problems`.
 package struct MergePlan: Sendable {
   /// One tensor to compute.
   package struct Entry: Sendable {
-    package let target: MutableTensorView
+    package let output: TensorSpec
+    /// Its place among the outputs.
+    package let position: Int
+    /// Nil for methods that take no base.
     package let base: TensorView?
     /// One per model, in the models' order.
     package let models: [TensorView]
+    /// One per model, or none.
+    package let fishers: [TensorView]
+    /// The number of leading elements that are merged.
+    package let mergedCount: Int
+    /// Where the elements after them come from; nil when all are merged.
+    package let rest: TensorView?
+
+    /// What a merge reads of this tensor.
+    package var operands: [TensorView] { (base.map { [$0] } ?? []) + models + fishers }
   }
 
-  /// One tensor to copy.
+  /// One tensor to copy, converted where the types differ.
   package struct Copy: Sendable {
-    package let target: MutableTensorView
+    package let output: TensorSpec
+    package let position: Int
     package let source: TensorView
   }
 
+  /// What the result consists of, in order.
+  package let outputs: [TensorSpec]
   package let entries: [Entry]
   package let copies: [Copy]
+  /// Outputs that are not written: `missing` is `common`, and a model lacks them.
+  package let leftOut: [String]
+  /// What the settings settled.
+  package let notes: [PlanFinding]
+  /// What they refused; a plan with problems cannot be carried out.
+  package let problems: [PlanFinding]
   package let modelNames: [String]
 
   /// The number of elements that are computed.
-  package var elementCount: Int { entries.reduce(0) { $0 + $1.target.shape.elementCount } }
+  package var elementCount: Int { entries.reduce(0) { $0 + $1.mergedCount } }
 
-  /// Aligns by name.
-  /// - Throws: one error that lists every problem: `.missingTensor`, `.shapeMismatch` or
-  ///   `.dtypeMismatch` by the first of them; `.invalidArgument` for a target without tensors.
+  /// Aligns inputs with the memory that a search writes into, with every mismatch refused.
+  /// - Throws: one error that lists every problem; `.invalidArgument` for no target.
   package init(
     target: [MutableTensorView], base: (any WeightSource)?, models: [any WeightSource]
   ) throws(DFMergeError) {
-    guard !target.isEmpty else {
-      throw DFMergeError(.invalidArgument, "The target has no tensors; add the tensors to write.")
+    try self.init(
+      outputs: try target.map { (view) throws(DFMergeError) in
+        try TensorSpec(name: view.name, dtype: view.dtype, shape: view.shape)
+      }, base: base, models: models, fishers: [], needsBase: base != nil,
+      settings: try MergeSettings())
+    try throwIfRefused()
+  }
+
+  /// Aligns by name.
+  /// - Parameters:
+  ///   - outputs: what to write; nil is every tensor of the reference, in its order.
+  ///   - fishers: one source per model, or none.
+  ///   - needsBase: whether the method reads the base's elements.
+  /// - Throws: `.invalidArgument` for no outputs or no models. Mismatches are in `problems`.
+  package init(
+    outputs: [TensorSpec]?, base: (any WeightSource)?, models: [any WeightSource],
+    fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings
+  ) throws(DFMergeError) {
+    guard let reference = base ?? models.first else {
+      throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
     }
-    var problems = ProblemList()
-    var entries: [Entry] = []
-    var copies: [Copy] = []
-    for tensor in target {
-      if tensor.dtype.isMergeable {
-        let found = models.map { problems.find(tensor, in: $0) }
-        let baseTensor = base.map { problems.find(tensor, in: $0) }
-        let aligned = found.compactMap { $0 }
-        if aligned.count == models.count {
-          entries.append(Entry(target: tensor, base: baseTensor ?? nil, models: aligned))
-        }
-      } else if let source = base ?? models.first {
-        if let from = problems.find(tensor, in: source, exactType: true) {
-          copies.append(Copy(target: tensor, source: from))
-        }
+    var wanted = outputs ?? []
+    if outputs == nil {
+      wanted = try reference.tensors.map { (view) throws(DFMergeError) in
+        let dtype = view.dtype.isMergeable ? settings.dtype ?? view.dtype : view.dtype
+        return try TensorSpec(name: view.name, dtype: dtype, shape: view.shape)
       }
     }
-    try problems.throwIfAny()
-    self.entries = entries
-    self.copies = copies
-    self.modelNames = models.map(\.label)
-  }
-}
-
-/// Collects every mismatch, so that the caller can mend them all at once.
-private struct ProblemList {
-  /// Twenty lines say what kind of trouble it is; a thousand would hide it.
-  private static let shown = 20
-
-  private var first: DFMergeError?
-  private var lines: [String] = []
-
-  /// The tensor of `source` that fits `tensor`; nil (and a recorded problem) when none does.
-  mutating func find(
-    _ tensor: MutableTensorView, in source: any WeightSource, exactType: Bool = false
-  ) -> TensorView? {
-    let name = tensor.name
-    guard let found = source.tensor(named: name) else {
-      add(
-        .missingTensor, name,
-        "'\(name)' is missing from \(source.label)\(nearName(of: name, in: source))")
-      return nil
+    guard !wanted.isEmpty else {
+      throw DFMergeError(
+        .invalidArgument,
+        outputs == nil
+          ? "\(reference.label) has no tensors; pass a checkpoint with weights."
+          : "The target has no tensors; add the tensors to write.")
     }
-    guard found.shape == tensor.shape else {
-      add(
-        .shapeMismatch, name,
-        "'\(name)' is \(found.shape) in \(source.label) but \(tensor.shape) in the target")
-      return nil
-    }
-    let fits = exactType ? found.dtype == tensor.dtype : found.dtype.isMergeable
-    guard fits else {
-      add(
-        .dtypeMismatch, name,
-        "'\(name)' is \(found.dtype.name) in \(source.label) but \(tensor.dtype.name) in the target"
-      )
-      return nil
-    }
-    return found
+    var alignment = PlanAlignment(
+      reference: reference, hasBase: base != nil, models: models, fishers: fishers,
+      needsBase: needsBase, target: outputs == nil ? reference.label : "the target",
+      settings: settings)
+    for (position, output) in wanted.enumerated() { alignment.align(output, position) }
+    if outputs == nil || settings.extra != nil { alignment.noteExtraTensors(beside: wanted) }
+    self.outputs = wanted
+    entries = alignment.entries
+    copies = alignment.copies
+    leftOut = alignment.leftOut
+    notes = alignment.notes
+    problems = alignment.problems
+    modelNames = models.map(\.label)
   }
 
-  /// A tensor of `source` under the same name with or without a prefix, such as that of
-  /// DataParallel ("module.") or of a model inside a model ("bert."); only for lines that are shown.
-  private func nearName(of name: String, in source: any WeightSource) -> String {
-    guard lines.count < ProblemList.shown else { return "" }
-    let near = source.tensors.first {
-      $0.name.hasSuffix("." + name) || name.hasSuffix("." + $0.name)
-    }
-    return near.map { ", which has '\($0.name)'" } ?? ""
-  }
-
-  private mutating func add(_ code: DFMergeError.Code, _ tensor: String, _ line: String) {
-    lines.append(line)
-    if first == nil { first = DFMergeError(code, line, context: ["tensor": tensor]) }
-  }
-
-  func throwIfAny() throws(DFMergeError) {
-    guard let first else { return }
-    let shown = lines.prefix(ProblemList.shown).joined(separator: "; ")
-    let rest = lines.count - ProblemList.shown
-    let more = rest > 0 ? "; and \(rest) more" : ""
+  /// - Throws: one error that lists the problems, with the code of the first.
+  package func throwIfRefused() throws(DFMergeError) {
+    guard let first = problems.first else { return }
+    // Twenty lines say what kind of trouble it is; a thousand would hide it.
+    let shown = problems.prefix(20).map(\.text).joined(separator: "; ")
+    let more = problems.count > 20 ? "; and \(problems.count - 20) more" : ""
+    let remedies = PlanFinding.remedies(for: problems).joined(separator: " ")
     throw DFMergeError(
-      first.code,
-      "\(lines.count) tensor\(lines.count == 1 ? "" : "s") cannot be aligned: \(shown)\(more). "
-        + "Pass checkpoints of one architecture, with the same names and shapes.",
-      context: first.context)
+      first.kind.code,
+      "\(problems.count) tensor\(problems.count == 1 ? "" : "s") cannot be aligned: \(shown)\(more)"
+        + ". \(remedies)", context: ["tensor": first.tensor])
   }
 }

@@ -1,3 +1,4 @@
+import CDFMergeShims
 import DFMergeCore
 import Glibc
 
@@ -14,13 +15,15 @@ package final class AtomicFile {
   private let temporaryPath: String
   private var descriptor: Int32
   private var isPublished = false
+  private var isDiscarded = false
 
   /// Between two blocks of this size a writer asks whether it should stop.
   package static let blockByteCount = 8 << 20
 
   /// Makes the temporary file.
   /// - Parameters:
-  ///   - byteCount: how large it will be, to refuse at once what the disk has no room for.
+  ///   - byteCount: how large it will be, to refuse at once what the disk has no room for. From
+  ///     ``reservedFrom`` on the room is taken now, where the file system can do that.
   ///   - permissions: the permission bits; nil takes those of the file to be replaced, or what the
   ///     process gives a new file.
   /// - Throws: `.fileNotFound` for a missing folder; `.ioFailure`.
@@ -48,12 +51,19 @@ package final class AtomicFile {
     if let bits, fchmod(descriptor, bits) != 0, errno != EPERM {
       throw .system("Setting the permissions of", path: path, status: errno)
     }
-    try checkSpace(byteCount)
+    try Folder.checkSpace(byteCount, descriptor: descriptor, path: path)
+    try checkLimit(byteCount)
+    try reserve(byteCount)
   }
 
-  deinit {
+  deinit { discard() }
+
+  /// Removes the temporary file now, unless it is published; nothing can be written afterwards.
+  func discard() {
     if descriptor >= 0 { close(descriptor) }
-    if !isPublished { unlink(temporaryPath) }
+    descriptor = -1
+    if !isPublished, !isDiscarded { unlink(temporaryPath) }
+    isDiscarded = true
   }
 
   /// Writes `bytes` at `offset`, in blocks, with `poll` called before each.
@@ -142,19 +152,47 @@ package final class AtomicFile {
     throw .system("Making a file beside", path: path, status: errno)
   }
 
-  /// Refuses a file that is larger than the free space: better now than after hours of work. File
-  /// systems that report no size at all are believed to have room.
-  private func checkSpace(_ byteCount: Int) throws(DFMergeError) {
-    var status = statvfs()
-    guard byteCount > 0, fstatvfs(descriptor, &status) == 0, status.f_blocks > 0 else { return }
-    let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
-      by: UInt64(status.f_frsize))
-    guard overflow || UInt64(byteCount) <= free else {
-      throw DFMergeError(
-        .ioFailure,
-        "\(path) needs \(byteCount) bytes, but its disk has \(free) free; free space or choose "
-          + "another folder.",
-        context: ["path": path])
+  /// Smaller files are written faster than their room is taken.
+  private static let reservedFrom = 1 << 20
+
+  /// Takes the room for the whole file: what is written later can then not fail for lack of it,
+  /// lies in one piece, and is written to by several threads at once (ext4, XFS).
+  private func reserve(_ byteCount: Int) throws(DFMergeError) {
+    guard byteCount >= AtomicFile.reservedFrom,
+      retryingInterrupts({ dfmk_reserve(descriptor, Int64(byteCount)) }) != 0
+    else { return }
+    // A file system that cannot reserve says so in various ways; then writing will tell.
+    guard errno != ENOSPC, errno != EDQUOT else {
+      throw .system("Reserving \(byteCount) bytes for", path: path, status: errno)
     }
+  }
+
+  /// Refuses a file over the process's limit on sizes: writing past it raises a signal.
+  private func checkLimit(_ byteCount: Int) throws(DFMergeError) {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0,
+      UInt64(clamping: byteCount) > UInt64(limit.rlim_cur)
+    else { return }
+    throw DFMergeError(
+      .ioFailure,
+      "\(path) needs \(byteCount) bytes, but this process may write files of \(limit.rlim_cur) at "
+        + "most; raise the limit (ulimit -f) or write smaller shards.",
+      context: ["path": path])
+  }
+}
+
+extension AtomicFile {
+  /// One more descriptor of the temporary file that passes the page cache by; nil where the file
+  /// system has none. Memory, offset and count of its writes must be multiples of 4096.
+  func openDirect() -> Int32? {
+    let direct = retryingInterrupts {
+      open(temporaryPath, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | dfmk_open_direct)
+    }
+    return direct >= 0 ? direct : nil
+  }
+
+  /// Lets the disk begin to take what was written, so that sealing waits for little.
+  func startWriting(at offset: Int, count: Int) {
+    dfmk_start_writing(descriptor, Int64(offset), Int64(count))
   }
 }

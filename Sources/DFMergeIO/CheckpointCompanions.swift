@@ -68,12 +68,13 @@ struct CheckpointCompanions {
     let block = try AlignedBuffer(byteCount: 1 << 20)
     var done = 0
     while true {
-      let count = try input.read(into: block.bytes, at: done)
+      let count = try input.readSome(into: block.bytes, at: done)
       guard count > 0 else { break }
       try output.write(
         UnsafeRawBufferPointer(rebasing: block.bytes[..<count]), at: done, poll: poll)
       done += count
     }
+    guard done == input.byteCount else { throw input.changed }
     try output.seal()
     return output
   }

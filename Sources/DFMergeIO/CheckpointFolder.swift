@@ -8,7 +8,8 @@ import DFMergeCore
 /// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards'
 /// file names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to
 /// the files while they are open. Symbolic links are followed, as the Hugging Face cache consists
-/// of them.
+/// of them. Each shard keeps one descriptor open: a merge of 4 models and their base with 200 shards
+/// each needs `ulimit -n` above 1000.
 ///
 /// Source: the folder layout of huggingface_hub and transformers.
 public final class CheckpointFolder: WeightSource {
@@ -29,14 +30,20 @@ public final class CheckpointFolder: WeightSource {
   ///   a folder that holds other weights only; `.invalidFormat` for an index that does not fit its
   ///   shards; `.ioFailure` for a folder that is being saved; and what
   ///   ``SafetensorsFile/init(path:)`` throws.
-  public init(path: String) throws(DFMergeError) {
+  public convenience init(path: String) throws(DFMergeError) {
+    try self.init(path: path, access: .mapped)
+  }
+
+  /// ``init(path:)`` with a choice of access to all files.
+  package init(path: String, access: SafetensorsFile.Access) throws(DFMergeError) {
     try checkPath(path)
     let single = Folder.join(path, CheckpointNames.single)
     let indexPath = Folder.join(path, CheckpointNames.index)
     if FileKind.of(single, followingLinks: false) != nil {
-      files = [try SafetensorsFile(path: single)]
+      files = [try SafetensorsFile(path: single, access: access)]
     } else if FileKind.of(indexPath, followingLinks: false) != nil {
-      files = try CheckpointFolder.openShards(folder: path, indexPath: indexPath)
+      files = try CheckpointFolder.openShards(
+        folder: path, indexPath: indexPath, access: access)
     } else {
       throw try CheckpointFolder.noWeights(in: path)
     }
@@ -51,13 +58,15 @@ public final class CheckpointFolder: WeightSource {
   public func tensor(named name: String) -> TensorView? { index[name].map { tensors[$0] } }
 
   private static func openShards(
-    folder: String, indexPath: String
+    folder: String, indexPath: String, access: SafetensorsFile.Access
   ) throws(DFMergeError) -> [SafetensorsFile] {
     let index = try CheckpointIndex(path: indexPath)
     let map = index.weightMap
     let names = Set(map.values).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     var files: [SafetensorsFile] = []
-    for name in names { files.append(try SafetensorsFile(path: Folder.join(folder, name))) }
+    for name in names {
+      files.append(try SafetensorsFile(path: Folder.join(folder, name), access: access))
+    }
 
     // A save over this folder removes the index before it touches a shard. With the index still in
     // place, all shards are the ones that it was written for.

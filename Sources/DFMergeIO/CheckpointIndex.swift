@@ -7,6 +7,9 @@ enum CheckpointNames {
   /// Which shard holds which tensor.
   static let index = "model.safetensors.index.json"
 
+  /// What transformers knows of the architecture.
+  static let config = "config.json"
+
   /// The name of shard `number` (from 1) of `count`: `model-00001-of-00003.safetensors`.
   static func shard(_ number: Int, of count: Int) -> String {
     func padded(_ value: Int) -> String {

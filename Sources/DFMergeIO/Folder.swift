@@ -81,6 +81,35 @@ enum Folder {
     }
   }
 
+  /// Refuses what is larger than the free space on the disk of an open file or folder: better now
+  /// than after hours of work. File systems that report no size at all are believed to have room.
+  /// - Parameter path: what needs the space, for the message.
+  static func checkSpace(
+    _ byteCount: Int, descriptor: Int32, path: String
+  ) throws(DFMergeError) {
+    var status = statvfs()
+    guard byteCount > 0, fstatvfs(descriptor, &status) == 0, status.f_blocks > 0 else { return }
+    let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
+      by: UInt64(status.f_frsize))
+    guard overflow || UInt64(byteCount) <= free else {
+      throw DFMergeError(
+        .ioFailure,
+        "\(path) needs \(byteCount) bytes, but its disk has \(free) free; free space or choose "
+          + "another folder.",
+        context: ["path": path])
+    }
+  }
+
+  /// ``checkSpace(_:descriptor:path:)`` for all files that `folder` will be given.
+  static func checkSpace(_ byteCount: Int, in folder: String) throws(DFMergeError) {
+    let descriptor = retryingInterrupts { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    guard descriptor >= 0 else {
+      throw .system("Opening the folder", path: folder, status: errno)
+    }
+    defer { close(descriptor) }
+    try checkSpace(byteCount, descriptor: descriptor, path: folder)
+  }
+
   /// Removes the file `path`; one that does not exist is no error.
   static func removeFile(_ path: String) throws(DFMergeError) {
     guard unlink(path) == 0 || errno == ENOENT else {

@@ -1,8 +1,12 @@
 import DFMergeCore
 import Glibc
+import Synchronization
 
 /// A regular file open for reading.
-final class InputFile {
+///
+/// Each keeps one descriptor open. Renaming, replacing or removing the file does no harm: what was
+/// opened is read to the end.
+final class InputFile: Sendable {
   let path: String
   /// The size when the file was opened.
   let byteCount: Int
@@ -10,7 +14,10 @@ final class InputFile {
   let permissions: mode_t
   /// Which file of which disk this is, whatever its name.
   let identity: FileIdentity
+  /// When the contents were last written, by the file system's clock.
+  private let writtenAt: timespec
   private let descriptor: Int32
+  private let isSequential = Atomic<Bool>(false)
 
   /// - Throws: `.fileNotFound`, `.ioFailure` (also for a folder, a pipe or a device).
   init(path: String) throws(DFMergeError) {
@@ -34,14 +41,16 @@ final class InputFile {
     byteCount = size
     permissions = status.st_mode & 0o777
     identity = FileIdentity(status)
+    writtenAt = status.st_mtim
     self.descriptor = descriptor
   }
 
   deinit { close(descriptor) }
 
   /// Up to `buffer.count` bytes from `offset`, fewer only at the end of the file.
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(DFMergeError) -> Int
-  {
+  func readSome(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int
+  ) throws(DFMergeError) -> Int {
     var done = 0
     while done < buffer.count {
       let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
@@ -70,18 +79,27 @@ final class InputFile {
     var done = 0
     bytes.withUnsafeMutableBytes { buffer in
       do throws(DFMergeError) {
-        done = try read(into: buffer, at: offset)
+        done = try readSome(into: buffer, at: offset)
       } catch {
         failure = error
       }
     }
     if let failure { throw failure }
-    guard done == count else {
+    guard done == count else { throw changed }
+    return bytes
+  }
+
+  /// All bytes of a file of text.
+  /// - Throws: `.invalidFormat` for one of more than 100 MB, which is none.
+  func readAll() throws(DFMergeError) -> [UInt8] {
+    guard byteCount <= SafetensorsHeader.longest else {
       throw DFMergeError(
-        .ioFailure, "\(path) became shorter while it was read; is another program writing it?",
+        .invalidFormat,
+        "\(path) has \(byteCount) bytes; a text to be edited has at most "
+          + "\(SafetensorsHeader.longest).",
         context: ["path": path])
     }
-    return bytes
+    return try read(count: byteCount, at: 0)
   }
 
   /// Maps the whole file, read-only. The mapping outlives this object.
@@ -92,6 +110,38 @@ final class InputFile {
       throw .system("Mapping", path: path, status: errno)
     }
     return MappedFile(UnsafeRawBufferPointer(start: address, count: byteCount))
+  }
+}
+
+extension InputFile: TensorStorage {
+  /// - Throws: `.ioFailure`, also when the file was cut or written to since it was opened: no piece
+  ///   of other contents comes back unnoticed, as far as the file system's clock can tell.
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int
+  ) throws(DFMergeError) {
+    if isSequential.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged {
+      // 1.1 GB not in the page cache, 2 threads: 0.47 s; without 1.8 s, WILLNEED ahead 0.85 s.
+      posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
+    }
+    guard try readSome(into: buffer, at: offset) == buffer.count else { throw changed }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, Int(exactly: status.st_size) == byteCount,
+      status.st_mtim.tv_sec == writtenAt.tv_sec, status.st_mtim.tv_nsec == writtenAt.tv_nsec
+    else { throw changed }
+  }
+
+  /// Worth it before a jump; pieces in the order of the file are read ahead without it.
+  func willRead(offset: Int, count: Int) {
+    guard count > 0, offset >= 0 else { return }
+    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+  }
+
+  /// What is wrong when the file is no longer the one that was opened.
+  var changed: DFMergeError {
+    DFMergeError(
+      .ioFailure,
+      "\(path) was cut or changed while it was read; wait until nobody writes it and try again.",
+      context: ["path": path])
   }
 }
 

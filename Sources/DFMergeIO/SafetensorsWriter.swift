@@ -3,7 +3,8 @@ import DFMergeCore
 /// Writes one `.safetensors` file, tensor by tensor, without holding more than the caller's bytes.
 ///
 /// Name all tensors at the start, append the bytes of each in any number of pieces (tensors in any
-/// order, the pieces of one tensor in theirs), then call ``finish(poll:)``. The file appears
+/// order, the pieces of one tensor in theirs), then call ``finish(poll:)``. Inside the package,
+/// ``write(_:tensor:at:)`` takes pieces by their place instead, from any thread. The file appears
 /// complete or not at all: bytes go to a hidden temporary file in the same folder, which `finish`
 /// makes durable and renames. An existing file is replaced in one step; a process that has it
 /// mapped, this one included, keeps the old bytes, so saving over an input is safe. On any error,
@@ -12,17 +13,25 @@ import DFMergeCore
 ///
 /// Tensors stand by falling alignment of their dtype, then by name, and the header is padded to 8
 /// bytes, as the reference writer does it: the same tensors and metadata give the same bytes.
-/// Used by one thread at a time.
-public final class SafetensorsWriter {
+/// Used by one thread at a time, `write` excepted.
+public final class SafetensorsWriter: @unchecked Sendable {
+  // Sendable: `monitor` guards what `write` changes; the rest is for one thread at a time, as the
+  // documentation says.
+
   /// The path that the file will have.
   public let path: String
   /// The size that the file will have.
   public let byteCount: Int
   private let layout: SafetensorsLayout
-  private let sizes: [String: Int]
-  private var written: [String: Int] = [:]
+  private let tensors: [TensorSpec]
+  private let positions: [String: Int]
+  /// The bytes that were given of each tensor.
+  private var written: [Int]
   private var missingByteCount: Int
   private let file: AtomicFile
+  private let monitor = Monitor()
+  /// What writes by place, from the first such piece on.
+  private var blocks: (writer: BlockWriter, file: BlockFile)?
 
   /// Starts a file.
   /// - Parameters:
@@ -39,9 +48,16 @@ public final class SafetensorsWriter {
     self.path = path
     byteCount = layout.byteCount
     missingByteCount = layout.byteCount - layout.head.count
-    sizes = Dictionary(tensors.map { ($0.name, $0.byteCount) }) { first, _ in first }
+    self.tensors = tensors
+    positions = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
+    written = Array(repeating: 0, count: tensors.count)
     file = try AtomicFile(path: path, byteCount: layout.byteCount)
     try file.write(layout.head)
+  }
+
+  deinit {
+    if let blocks { blocks.writer.abandon(blocks.file) }
+    file.discard()
   }
 
   /// Appends the next bytes of the tensor called `name`.
@@ -52,24 +68,77 @@ public final class SafetensorsWriter {
   public func append(
     _ bytes: UnsafeRawBufferPointer, to name: String, poll: () throws(DFMergeError) -> Void = {}
   ) throws(DFMergeError) {
-    guard let start = layout.offsets[name], let size = sizes[name] else {
+    guard let position = positions[name] else {
       throw DFMergeError(
         .missingTensor, "\(path) was started without a tensor \(quoted(name)); announce it first.",
         context: ["tensor": name, "path": path])
     }
-    let done = written[name, default: 0]
-    guard bytes.count <= size - done else {
+    guard blocks == nil else {
       throw DFMergeError(
-        .invalidArgument,
-        "Tensor \(quoted(name)) of \(path) has \(size) bytes; \(done) are written and "
-          + "\(bytes.count) more were given.",
+        .invalidState,
+        "\(path) is being written by place; give all pieces in one way, by place or in order.",
         context: ["tensor": name, "path": path])
     }
+    let done = written[position]
+    try checkRoom(for: bytes.count, in: position)
     // A tensor without elements may be appended to a shard that is already complete and closed.
     guard !bytes.isEmpty else { return }
-    try file.write(bytes, at: start + done, poll: poll)
-    written[name] = done + bytes.count
+    try file.write(bytes, at: start(of: position) + done, poll: poll)
+    written[position] = done + bytes.count
     missingByteCount -= bytes.count
+  }
+
+  /// Writes the bytes from `offset` on of a tensor, from any thread, in any order.
+  ///
+  /// The bytes are copied and go to the disk in large blocks while the caller goes on. Each byte is
+  /// to be given once: pieces that overlap are not noticed here, but then the tensor gets more
+  /// bytes than it has. The file is made durable as soon as all its bytes have come. All pieces
+  /// have been given before `finish` is called. Memory: ``CheckpointWriter/stagingByteCount``.
+  /// - Parameter tensor: its place in the list that the writer was started with.
+  /// - Throws: `.invalidArgument` for a place outside the tensor, or more bytes than it has;
+  ///   `.invalidState` after an `append`; `.ioFailure`, also of an earlier piece: the file can then
+  ///   not be finished.
+  package func write(
+    _ bytes: UnsafeRawBufferPointer, tensor: Int, at offset: Int
+  ) throws(DFMergeError) {
+    try write(bytes, tensor: tensor, at: offset) { () throws(DFMergeError) in try BlockWriter() }
+  }
+
+  /// ``write(_:tensor:at:)`` through a block writer that is asked for once, with the first piece.
+  func write(
+    _ bytes: UnsafeRawBufferPointer, tensor: Int, at offset: Int,
+    through makeWriter: () throws(DFMergeError) -> BlockWriter
+  ) throws(DFMergeError) {
+    guard tensors.indices.contains(tensor) else {
+      throw DFMergeError(
+        .invalidArgument,
+        "\(path) was started with \(tensors.count) tensors; there is none at place \(tensor).",
+        context: ["path": path])
+    }
+    let spec = tensors[tensor]
+    guard offset >= 0, bytes.count <= spec.byteCount, offset <= spec.byteCount - bytes.count else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Tensor \(quoted(spec.name)) of \(path) has \(spec.byteCount) bytes; \(bytes.count) at "
+          + "\(offset) do not lie in it.",
+        context: ["tensor": spec.name, "path": path])
+    }
+    guard !bytes.isEmpty else { return }
+    let blocks = try monitor.locked {
+      () throws(DFMergeError) -> (writer: BlockWriter, file: BlockFile) in
+      try checkRoom(for: bytes.count, in: tensor)
+      let blocks: (writer: BlockWriter, file: BlockFile)
+      if let started = self.blocks {
+        blocks = started
+      } else {
+        blocks = try startBlocks(makeWriter, tensor: spec.name)
+        self.blocks = blocks
+      }
+      written[tensor] += bytes.count
+      missingByteCount -= bytes.count
+      return blocks
+    }
+    try blocks.writer.write(bytes, to: blocks.file, at: start(of: tensor) + offset)
   }
 
   /// Makes the file durable and gives it its name.
@@ -88,14 +157,15 @@ public final class SafetensorsWriter {
   /// Checks that nothing is missing, makes the bytes durable and closes the temporary file.
   func seal() throws(DFMergeError) {
     guard isComplete else {
-      let unfinished = layout.tensors.first { written[$0.name, default: 0] < $0.byteCount }
-      let name = unfinished?.name ?? ""
+      let position = tensors.indices.first { written[$0] < tensors[$0].byteCount } ?? 0
+      let tensor = tensors[position]
       throw DFMergeError(
         .invalidState,
-        "Tensor \(quoted(name)) of \(path) has \(unfinished?.byteCount ?? 0) bytes, but only "
-          + "\(written[name, default: 0]) were given; append the rest first.",
-        context: ["tensor": name, "path": path])
+        "Tensor \(quoted(tensor.name)) of \(path) has \(tensor.byteCount) bytes, but only "
+          + "\(written[position]) were given; give the rest first.",
+        context: ["tensor": tensor.name, "path": path])
     }
+    if let blocks { try blocks.writer.seal(blocks.file) }
     try file.seal()
   }
 
@@ -117,5 +187,35 @@ public final class SafetensorsWriter {
       path: path, tensors: tensors.map(TensorSpec.init), metadata: metadata)
     for tensor in tensors { try writer.append(tensor.bytes, to: tensor.name, poll: poll) }
     try writer.finish(poll: poll)
+  }
+}
+
+extension SafetensorsWriter {
+  private func start(of position: Int) -> Int { layout.offsets[tensors[position].name] ?? 0 }
+
+  private func checkRoom(for count: Int, in position: Int) throws(DFMergeError) {
+    let tensor = tensors[position]
+    guard count <= tensor.byteCount - written[position] else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Tensor \(quoted(tensor.name)) of \(path) has \(tensor.byteCount) bytes; "
+          + "\(written[position]) are written and \(count) more were given.",
+        context: ["tensor": tensor.name, "path": path])
+    }
+  }
+
+  private func startBlocks(
+    _ makeWriter: () throws(DFMergeError) -> BlockWriter, tensor: String
+  ) throws(DFMergeError) -> (writer: BlockWriter, file: BlockFile) {
+    guard written.allSatisfy({ $0 == 0 }) else {
+      throw DFMergeError(
+        .invalidState,
+        "\(path) is being appended to; give all pieces in one way, by place or in order.",
+        context: ["tensor": tensor, "path": path])
+    }
+    return (
+      try makeWriter(),
+      BlockFile(file, byteCount: byteCount, headByteCount: layout.head.count)
+    )
   }
 }

@@ -29,6 +29,6 @@ public struct TensorSpec: Hashable, Sendable {
     name = tensor.name
     dtype = tensor.dtype
     shape = tensor.shape
-    byteCount = tensor.bytes.count
+    byteCount = tensor.byteCount
   }
 }

@@ -22,20 +22,34 @@ package enum ParallelFor {
     count: Int, threads: Int, poll: () throws(DFMergeError) -> Void,
     body: @Sendable (Int) -> Void
   ) throws(DFMergeError) {
+    try runWithWorkers(count: count, threads: threads, poll: poll) { _, i in body(i) }
+  }
+
+  /// The same, with the number of the thread that does the item, `0 ..< workers(...)`: no two
+  /// items are at work under one number at once, so each number may have memory of its own.
+  package static func runWithWorkers(
+    count: Int, threads: Int, poll: () throws(DFMergeError) -> Void,
+    body: @Sendable (_ worker: Int, _ item: Int) -> Void
+  ) throws(DFMergeError) {
     guard count > 0 else { return }
-    let wanted = threads > 0 ? threads : Int(dfmk_available_cpus())
-    let workers = min(wanted, count, maximumThreads) - 1
-    guard workers > 0 else {
+    let others = workers(threads: threads, count: count) - 1
+    guard others > 0 else {
       for i in 0..<count {
         try poll()
-        body(i)
+        body(0, i)
       }
       return
     }
     let failure = withoutActuallyEscaping(body) { body in
-      runShared(Work(count: count, body: body), workers: workers, poll: poll)
+      runShared(Work(count: count, body: body), workers: others, poll: poll)
     }
     if let failure { throw failure }
+  }
+
+  /// The most threads that work on `count` items at once; `threads` as in `run`.
+  package static func workers(threads: Int, count: Int) -> Int {
+    let wanted = threads > 0 ? threads : Int(dfmk_available_cpus())
+    return max(min(wanted, count, maximumThreads), 1)
   }
 
   /// More threads than this never help, and would use up what the host may start.
@@ -49,7 +63,7 @@ package enum ParallelFor {
     var running = start(work, workers)
     var failure: DFMergeError?
     do throws(DFMergeError) {
-      repeat { try poll() } while work.doNext()
+      repeat { try poll() } while work.doNext(as: 0)
     } catch {
       failure = error
       work.stop()
@@ -84,7 +98,8 @@ package enum ParallelFor {
         { pointer in
           guard let pointer else { return nil }
           let work = Unmanaged<Work>.fromOpaque(pointer).takeUnretainedValue()
-          while work.doNext() {}
+          let worker = work.newWorker()
+          while work.doNext(as: worker) {}
           return nil
         }, pointer)
       guard status == 0 else { break }
@@ -99,19 +114,23 @@ package enum ParallelFor {
 private final class Work: Sendable {
   private let next = Atomic<Int>(0)
   private let count: Int
-  private let body: @Sendable (Int) -> Void
+  private let lastWorker = Atomic<Int>(0)
+  private let body: @Sendable (Int, Int) -> Void
 
-  init(count: Int, body: @escaping @Sendable (Int) -> Void) {
+  init(count: Int, body: @escaping @Sendable (Int, Int) -> Void) {
     self.count = count
     self.body = body
   }
 
+  /// A number for a thread; the caller's own is 0.
+  func newWorker() -> Int { lastWorker.wrappingAdd(1, ordering: .relaxed).newValue }
+
   /// Does one item, if any is left.
-  func doNext() -> Bool {
+  func doNext(as worker: Int) -> Bool {
     // Each thread asks once too often at most, so the counter cannot run over.
     let i = next.wrappingAdd(1, ordering: .relaxed).oldValue
     guard i < count else { return false }
-    body(i)
+    body(worker, i)
     return true
   }
 

@@ -32,6 +32,22 @@ package enum ModelStatistic: Hashable, Sendable {
   /// The `k_m`-th largest `|theta_m - theta0|` for each model m, with `k_m` the share
   /// `densities[m]` of the elements, rounded down.
   case taskVectorThreshold(densities: [Double], scope: StatisticScope)
+
+  /// How often base and models are read for it.
+  package var weightPasses: Int {
+    switch self {
+    case .fisherSumOfSquares: 0
+    case .taskVectorThreshold: 3
+    }
+  }
+
+  /// How often the Fisher values are read for it.
+  package var fisherPasses: Int {
+    switch self {
+    case .fisherSumOfSquares: 1
+    case .taskVectorThreshold: 0
+    }
+  }
 }
 
 /// Over which elements a statistic is taken.

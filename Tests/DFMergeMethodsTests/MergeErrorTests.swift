@@ -32,9 +32,7 @@ import Testing
         name: "t1", dtype: .f32, shape: try Shape([9]), bytes: buffers[1].bytes),
     ]
     let error = #expect(throws: DFMergeError.self) {
-      try InMemoryMerge.run(
-        method: "task_arithmetic", options: .null, base: base, models: [short, sparse], fishers: [],
-        target: target, threads: 1, cancelled: { false })
+      try Merge("task_arithmetic", base: base, models: [short, sparse]).run(to: .memory(target))
     }
     #expect(error?.message.contains("'t0' is [3] in short but [4] in the target") == true)
     #expect(error?.message.contains("'t1' is missing from sparse") == true)
@@ -93,11 +91,10 @@ import Testing
     let view = try TensorView(
       name: "n", dtype: .i64, shape: try Shape([2]), bytes: UnsafeRawBufferPointer(numbers.bytes))
     let source = try NamedWeights([view], label: "base")
-    try InMemoryMerge.run(
-      method: "average", options: .null, base: source, models: [source], fishers: [],
-      target: [
+    try Merge("average", base: source, models: [source]).run(
+      to: .memory([
         try MutableTensorView(name: "n", dtype: .i64, shape: try Shape([2]), bytes: out.bytes)
-      ], threads: 1, cancelled: { false })
+      ]))
     #expect(out.bytes.bindMemory(to: Int64.self)[1] == 77)
   }
 
@@ -105,12 +102,11 @@ import Testing
     let base = try data.weights(data.base, label: "base")
     let buffer = try AlignedBuffer(byteCount: 16)
     let error = #expect(throws: DFMergeError.self) {
-      try InMemoryMerge.run(
-        method: "average", options: .null, base: nil, models: [base], fishers: [],
-        target: [
+      try Merge("average", models: [base]).run(
+        to: .memory([
           try MutableTensorView(
             name: "t0", dtype: .f32, shape: try Shape([4]), bytes: buffer.bytes)
-        ], threads: 1, cancelled: { true })
+        ]), cancelled: { true })
     }
     #expect(error?.code == .cancelled)
   }

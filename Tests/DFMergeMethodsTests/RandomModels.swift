@@ -60,13 +60,14 @@ final class RandomModels {
           name: "t\(index)", dtype: .f32, shape: try Shape([size]), bytes: buffer.bytes))
     }
     let needsFisher = method == "fisher" || method == "df_merge"
-    try InMemoryMerge.run(
-      method: method, options: try JSONValue(parsing: options.utf8, what: "options"),
+    try Merge(
+      method, options: try JSONValue(parsing: options.utf8, what: "options"),
       base: try weights(base, label: "base"),
       models: try order.map { try weights(models[$0], label: "m\($0)") },
       fishers: needsFisher
         ? try order.map { try weights((given ?? fishers)[$0], label: "f\($0)") } : [],
-      target: target, threads: threads, cancelled: { false })
+      settings: .object(["threads": .int(Int64(threads))])
+    ).run(to: .memory(target))
     return target.map { Array($0.bytes.bindMemory(to: Float.self)) }
   }
 }

@@ -38,7 +38,7 @@ class Problem:
         }
         self.target = {key: value.copy() for key, value in self.base.items()}
         self.goal = dfmerge.merge(
-            "task_arithmetic", self.models, base=self.base, options={"coefficients": GOAL}
+            self.base, self.models, method="task_arithmetic", options={"coefficients": GOAL}
         )
         self.evaluations = 0
 

@@ -108,7 +108,9 @@ def test_deeply_nested_text_fits_a_small_stack() -> None:
         weights = ctypes.c_void_p()
         assert lib.dfm_weights_create(b"w", ctypes.byref(weights)) == 0
         models = (ctypes.c_void_p * 1)(weights.value)
-        answers.append(lib.dfm_merge(b"average", text, None, models, 1, None, weights, 1, None))
+        silent = _ffi.dfm_progress_fn()
+        weighed = (b"average", text, None, None, models, 1, None, weights)
+        answers.append(lib.dfm_merge(*weighed, None, silent, None, None, None))
         lib.dfm_weights_free(weights)
 
     before = threading.stack_size(512 << 10)

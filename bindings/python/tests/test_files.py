@@ -75,7 +75,7 @@ def test_merging_paths_gives_the_bases_dtypes(tmp_path: Path) -> None:
     tuned = {k: v + 1 if v.is_floating_point() else v for k, v in tensors().items()}
     dfmerge.save(tuned, str(model))
     merged = dfmerge.merge(
-        "task_arithmetic", {"a": model}, base=base, options={"coefficients": 0.5}
+        base, {"a": model}, method="task_arithmetic", options={"coefficients": 0.5}
     )
     assert merged["brain"].dtype == torch.bfloat16
     assert merged["half"].dtype == np.float16
@@ -110,9 +110,9 @@ def test_a_module_is_saved_as_its_state(tmp_path: Path) -> None:
 def test_a_name_or_path_is_never_cut_at_a_nul(tmp_path: Path) -> None:
     array = np.ones(2, np.float32)
     with pytest.raises(ValueError, match="NUL"):
-        dfmerge.merge("average", [{"w\0x": array}])
+        dfmerge.merge(None, [{"w\0x": array}], method="average")
     with pytest.raises(ValueError, match="NUL"):
-        dfmerge.merge("average", {"model\0x": {"w": array}})
+        dfmerge.merge(None, {"model\0x": {"w": array}}, method="average")
     for path in (f"{tmp_path}/a.safetensors\0b", f"{tmp_path}/new\0folder"):
         with pytest.raises(ValueError, match="NUL"):
             dfmerge.save({"w": array}, path)

@@ -73,7 +73,7 @@ def test_df_merge_f32(models: int, exponent: float) -> None:
     # The ends of the interval, where a wrong special case would show.
     c[0], c[-1] = 0.0, 1.0
     options = {"coefficients": c, "exponent": exponent}
-    found = dfmerge.merge("df_merge", tuned, base=base, fishers=fishers, options=options)
+    found = dfmerge.merge(base, tuned, method="df_merge", fishers=fishers, options=options)
     assert_close(found, df_merge(base, tuned, fishers, c, exponent), base, 1e-6)
 
 
@@ -85,7 +85,7 @@ def test_df_merge_other_dtypes(name: str, models: int) -> None:
     c = [0.3 + 0.1 * index for index in range(models)]
     out = {key: np.empty_like(value) for key, value in base.items()}
     found = dfmerge.merge(
-        "df_merge", tuned, base=base, fishers=fishers, options={"coefficients": c}, out=out
+        base, tuned, method="df_merge", fishers=fishers, options={"coefficients": c}, out=out
     )
     expected = df_merge(base, tuned, fishers, c)
     if name == "f64":
@@ -108,7 +108,7 @@ def test_mixed_dtypes() -> None:
         {name: np.asarray(value, ml_dtypes.bfloat16) for name, value in tuned[1].items()},
     ]
     found = dfmerge.merge(
-        "df_merge", models, base=base, fishers=fishers, options={"coefficients": 1}
+        base, models, method="df_merge", fishers=fishers, options={"coefficients": 1}
     )
     assert_close(found, df_merge(base, models, fishers, [1, 1]), base, 1e-6)
 
@@ -118,9 +118,9 @@ def test_equal_fishers_are_task_arithmetic(models: int) -> None:
     base, tuned, fishers = case(models, models)
     options = {"coefficients": 0.4}
     merged = dfmerge.merge(
-        "df_merge", tuned, base=base, fishers=[fishers[0]] * models, options=options
+        base, tuned, method="df_merge", fishers=[fishers[0]] * models, options=options
     )
-    plain = dfmerge.merge("task_arithmetic", tuned, base=base, options=options)
+    plain = dfmerge.merge(base, tuned, method="task_arithmetic", options=options)
     assert_close(merged, {k: v.astype(np.float64) for k, v in plain.items()}, base, 1e-6)
 
 
@@ -133,9 +133,9 @@ def test_one_model_at_one_is_returned_bit_for_bit(dtype: str, method: str) -> No
     options = None if method == "average" else {"coefficients": 1}
     out = {name: np.empty_like(value) for name, value in base.items()}
     dfmerge.merge(
-        method,
+        base,
         tuned,
-        base=base,
+        method=method,
         fishers=fishers if method == "df_merge" else None,
         options=options,
         out=out,
@@ -151,9 +151,9 @@ def test_permutation_changes_nothing_beyond_the_last_bit(method: str) -> None:
 
     def run(order: list[int]) -> Any:
         return dfmerge.merge(
-            method,
+            base,
             [tuned[i] for i in order],
-            base=base,
+            method=method,
             fishers=[fishers[i] for i in order] if method == "df_merge" else None,
         )
 
@@ -165,8 +165,8 @@ def test_permutation_changes_nothing_beyond_the_last_bit(method: str) -> None:
 def test_zero_fishers_are_equal_weights() -> None:
     base, tuned, _ = case(4, 3)
     zero = [{name: np.zeros_like(value) for name, value in base.items()}] * 3
-    merged = dfmerge.merge("df_merge", tuned, base=base, fishers=zero)
-    plain = dfmerge.merge("task_arithmetic", tuned, base=base)
+    merged = dfmerge.merge(base, tuned, method="df_merge", fishers=zero)
+    plain = dfmerge.merge(base, tuned, method="task_arithmetic")
     assert_close(merged, {k: v.astype(np.float64) for k, v in plain.items()}, base, 1e-6)
 
 
@@ -182,14 +182,14 @@ def test_fisher_merging_follows_the_authors() -> None:
             top = top + raised / norms[index] * model[name].astype(np.float64)
             bottom = bottom + raised / norms[index]
         expected[name] = np.asarray(top / bottom)
-    assert_close(dfmerge.merge("fisher", tuned, fishers=fishers), expected, base, 1e-6)
+    assert_close(dfmerge.merge(None, tuned, method="fisher", fishers=fishers), expected, base, 1e-6)
 
 
 def test_torch_tensors_in_torch_tensors_out() -> None:
     base = {"w": torch.randn(5, 7, dtype=torch.bfloat16), "n": torch.arange(3)}
     model = {"w": base["w"] + 1, "n": base["n"] + 9}
     merged = dfmerge.merge(
-        "task_arithmetic", {"a": model}, base=base, options={"coefficients": 0.5}
+        base, {"a": model}, method="task_arithmetic", options={"coefficients": 0.5}
     )
     assert merged["w"].dtype == torch.bfloat16
     expected = base["w"].double() + 0.5 * (model["w"].double() - base["w"].double())
@@ -202,9 +202,11 @@ def test_options_by_model_name() -> None:
     base, tuned, _ = case(6, 2)
     named = {"a": tuned[0], "b": tuned[1]}
     one = dfmerge.merge(
-        "task_arithmetic", named, base=base, options={"coefficients": {"b": 0.1, "a": 0.7}}
+        base, named, method="task_arithmetic", options={"coefficients": {"b": 0.1, "a": 0.7}}
     )
-    other = dfmerge.merge("task_arithmetic", tuned, base=base, options={"coefficients": [0.7, 0.1]})
+    other = dfmerge.merge(
+        base, tuned, method="task_arithmetic", options={"coefficients": [0.7, 0.1]}
+    )
     for name in base:
         np.testing.assert_array_equal(one[name], other[name])
 
@@ -221,70 +223,70 @@ def test_mismatches_name_tensor_and_model(change: Any, says: str) -> None:
     base, tuned, _ = case(2, 1)
     change(tuned[0])
     with pytest.raises(dfmerge.ArgumentError, match=says.replace("[", r"\[").replace("]", r"\]")):
-        dfmerge.merge("task_arithmetic", tuned, base=base)
+        dfmerge.merge(base, tuned, method="task_arithmetic")
 
 
 def test_a_missing_name_is_shown_beside_its_like() -> None:
     model = torch.nn.Linear(2, 2)
     wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
     with pytest.raises(dfmerge.ArgumentError, match=r"from a, which has 'module\.weight'"):
-        dfmerge.merge("task_arithmetic", {"a": wrapped}, base=model)
+        dfmerge.merge(model, {"a": wrapped}, method="task_arithmetic")
     with pytest.raises(dfmerge.ArgumentError, match="from a, which has 'weight'"):
-        dfmerge.merge("task_arithmetic", {"a": model}, base=wrapped)
+        dfmerge.merge(wrapped, {"a": model}, method="task_arithmetic")
 
 
 def test_bad_arrays_are_refused_with_a_remedy() -> None:
     good = np.zeros((4, 4), np.float32)
     with pytest.raises(ValueError, match="ascontiguousarray"):
-        dfmerge.merge("average", [{"w": good.T[::2]}])
+        dfmerge.merge(None, [{"w": good.T[::2]}], method="average")
     with pytest.raises(TypeError, match="numpy array"):
-        dfmerge.merge("average", [{"w": [1.0, 2.0]}])
+        dfmerge.merge(None, [{"w": [1.0, 2.0]}], method="average")
     with pytest.raises(TypeError, match="complex128"):
-        dfmerge.merge("average", [{"w": good.astype(np.complex128)}])
+        dfmerge.merge(None, [{"w": good.astype(np.complex128)}], method="average")
     locked = good.copy()
     locked.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
-        dfmerge.merge("average", [{"w": good}], out={"w": locked})
+        dfmerge.merge(None, [{"w": good}], method="average", out={"w": locked})
     with pytest.raises(ValueError, match="contiguous"):
-        dfmerge.merge("average", [{"w": torch.zeros(4, 4).t()[:2]}])
+        dfmerge.merge(None, [{"w": torch.zeros(4, 4).t()[:2]}], method="average")
     with pytest.raises(TypeError, match="cpu"):
-        dfmerge.merge("average", [{"w": torch.zeros(4, device="meta")}])
+        dfmerge.merge(None, [{"w": torch.zeros(4, device="meta")}], method="average")
 
 
 def test_a_numpy_scalar_has_no_memory_to_lend() -> None:
     with pytest.raises(TypeError, match="scalar"):
-        dfmerge.merge("average", [{"w": np.float32(1)}])
-    merged = dfmerge.merge("average", [{"w": np.asarray(np.float32(1))}])
+        dfmerge.merge(None, [{"w": np.float32(1)}], method="average")
+    merged = dfmerge.merge(None, [{"w": np.asarray(np.float32(1))}], method="average")
     assert merged["w"].shape == () and merged["w"] == 1
 
 
 def test_wrong_containers_are_explained() -> None:
     with pytest.raises(TypeError, match="models is a str; pass a dict or a list"):
-        dfmerge.merge("average", "a.safetensors")
+        dfmerge.merge(None, "a.safetensors", method="average")
     with pytest.raises(TypeError, match=r"out=module\.state_dict\(\)"):
-        dfmerge.merge("average", [torch.nn.Linear(2, 2)], out=torch.nn.Linear(2, 2))
+        dfmerge.merge(None, [torch.nn.Linear(2, 2)], method="average", out=torch.nn.Linear(2, 2))
 
 
 def test_a_modules_state_dict_as_output_fills_the_module() -> None:
     model, module = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    dfmerge.merge("average", [model], out=module.state_dict())
+    dfmerge.merge(None, [model], method="average", out=module.state_dict())
     assert torch.equal(module.weight, model.weight)
 
 
 def test_output_in_the_inputs_memory_is_refused() -> None:
     array = np.ones(4, np.float32)
     with pytest.raises(dfmerge.ArgumentError, match="own memory"):
-        dfmerge.merge("average", [{"w": array}], out={"w": array})
+        dfmerge.merge(None, [{"w": array}], method="average", out={"w": array})
 
 
 def test_non_finite_result_names_tensor_and_element() -> None:
     model = {"w": np.array([1, 2, np.nan], np.float32)}
     with pytest.raises(dfmerge.NumericalError, match="Element 2 of tensor 'w'"):
-        dfmerge.merge("average", [model, model])
+        dfmerge.merge(None, [model, model], method="average")
     big = {"w": np.full(3, 7e4, np.float32)}
     out = {"w": np.empty(3, np.float16)}
     with pytest.raises(dfmerge.NumericalError, match="beyond the range"):
-        dfmerge.merge("average", [big], out=out)
+        dfmerge.merge(None, [big], method="average", out=out)
 
 
 def test_output_into_a_module_with_tied_tensors() -> None:
@@ -297,9 +299,9 @@ def test_output_into_a_module_with_tied_tensors() -> None:
 
     base, model, live = Tied(), Tied(), Tied()
     dfmerge.merge(
-        "task_arithmetic",
+        base,
         {"a": model},
-        base=base,
+        method="task_arithmetic",
         options={"coefficients": 1},
         out=live.state_dict(),
     )

@@ -77,7 +77,7 @@ class Comparison:
         )
 
     def average(self) -> Row:
-        return self.row("average", dfmerge.merge("average", self.models))
+        return self.row("average", dfmerge.merge(None, self.models, method="average"))
 
     def task_arithmetic(self) -> Row:
         """The best single coefficient on validation."""
@@ -85,7 +85,7 @@ class Comparison:
             self.row(
                 "task arithmetic",
                 dfmerge.merge(
-                    "task_arithmetic", self.models, base=self.base, options={"coefficients": c}
+                    self.base, self.models, method="task_arithmetic", options={"coefficients": c}
                 ),
                 f"coefficient {c:.2f}",
             )
@@ -101,7 +101,9 @@ class Comparison:
             self.module.load_state_dict(weights)
             fishers[name] = {key: torch.zeros_like(value) for key, value in weights.items()}
             fisher.measure(name, fishers[name])
-        return self.row("Fisher merging", dfmerge.merge("fisher", self.models, fishers=fishers))
+        return self.row(
+            "Fisher merging", dfmerge.merge(None, self.models, method="fisher", fishers=fishers)
+        )
 
     def search(
         self, name: str, folder: Path, samples: int | None, **options: Any

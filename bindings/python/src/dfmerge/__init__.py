@@ -2,7 +2,8 @@
 
 The main job is :class:`Search` (DF-Merge, arXiv 2504.18992): Bayesian optimisation finds one
 coefficient per model while every candidate is merged straight into your model's own parameters.
-:func:`merge` does one merge with a given method; :func:`methods` lists them.
+:func:`merge` does one merge with a given method, in memory or from files to files; :func:`plan`
+says what it will take; :func:`methods` lists the methods.
 
 Importing this package needs nothing but the standard library; arrays come from torch or numpy.
 """
@@ -19,7 +20,7 @@ from ._errors import (
     StoppedError,
 )
 from ._loader import lib as _lib
-from ._merge import load, merge, methods, save
+from ._merge import Plan, load, merge, merge_settings, methods, plan, save
 from ._result import Result
 from ._search import Search, search_options
 from ._weights import Weights
@@ -34,6 +35,7 @@ __all__ = [
     "InputOutputError",
     "InternalError",
     "NumericalError",
+    "Plan",
     "ResourceError",
     "Result",
     "Search",
@@ -43,7 +45,9 @@ __all__ = [
     "__version__",
     "load",
     "merge",
+    "merge_settings",
     "methods",
+    "plan",
     "save",
     "search_options",
 ]

@@ -153,18 +153,43 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.POINTER(ctypes.c_void_p),  # out
         ),
     ),
-    "dfm_merge": (
+    "dfm_merge_settings_describe": (
+        ctypes.c_int32,
+        (
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_merge_plan": (
         ctypes.c_int32,
         (
             ctypes.c_char_p,  # method
             ctypes.c_char_p,  # options
+            ctypes.c_char_p,  # settings
             ctypes.c_void_p,  # base
             ctypes.POINTER(ctypes.c_void_p),  # models
             ctypes.c_int64,  # n_models
             ctypes.POINTER(ctypes.c_void_p),  # fishers
             ctypes.c_void_p,  # target
-            ctypes.c_int32,  # threads
+            ctypes.c_char_p,  # path
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_merge": (
+        ctypes.c_int32,
+        (
+            ctypes.c_char_p,  # method
+            ctypes.c_char_p,  # options
+            ctypes.c_char_p,  # settings
+            ctypes.c_void_p,  # base
+            ctypes.POINTER(ctypes.c_void_p),  # models
+            ctypes.c_int64,  # n_models
+            ctypes.POINTER(ctypes.c_void_p),  # fishers
+            ctypes.c_void_p,  # target
+            ctypes.c_char_p,  # path
+            dfm_progress_fn,  # progress
+            ctypes.c_void_p,  # user
             ctypes.c_void_p,  # cancel
+            ctypes.POINTER(ctypes.c_void_p),  # report
         ),
     ),
     "dfm_weights_save": (
@@ -276,6 +301,14 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
         ctypes.c_int32,
         (
             ctypes.c_char_p,  # path
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_weights_share": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.c_char_p,  # label
             ctypes.POINTER(ctypes.c_void_p),  # out
         ),
     ),

@@ -38,7 +38,14 @@ def made(create: Callable[..., int], free: Callable[[Any], None], *arguments: An
 
 def text(create: Callable[..., int], *arguments: Any) -> str:
     """Call ``create(*arguments, &text)`` and return the text."""
-    handle = made(create, lib.dfm_text_free, *arguments)
+    out = ctypes.c_void_p()
+    check(create(*arguments, ctypes.byref(out)))
+    return taken_text(out)
+
+
+def taken_text(out: ctypes.c_void_p) -> str:
+    """The text of a handle that the library gave, which is freed."""
+    handle = Handle(out.value, lib.dfm_text_free)
     try:
         size = lib.dfm_text_size(handle.value)
         return ctypes.string_at(lib.dfm_text_data(handle.value), size).decode("utf-8")

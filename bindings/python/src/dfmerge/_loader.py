@@ -64,3 +64,9 @@ def check(status: int) -> None:
     if status != 0:
         message = lib.dfm_last_error_message().decode("utf-8", "replace")
         raise from_status(status, message)
+
+
+def check_with(status: int, message: bytes | None) -> None:
+    """Raise for a status whose message was fetched when it was fresh."""
+    if status != 0:
+        raise from_status(status, (message or b"").decode("utf-8", "replace"))

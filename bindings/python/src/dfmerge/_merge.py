@@ -1,16 +1,20 @@
-"""One merge in memory, and the listing of methods."""
+"""One merge, its plan, and the listing of methods."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import _arrays
-from ._handles import encoded, parsed
-from ._loader import check, lib
-from ._weights import Lent, Weights, WeightsLike, lend, without_extra_state
+from . import _arrays, _ffi
+from ._errors import StoppedError
+from ._handles import CancelFlag, c_path, encoded, parsed, taken_text
+from ._interrupt import Interruptible
+from ._loader import check_with, lib
+from ._progress import BytesBar
+from ._weights import Lent, Weights, WeightsLike, is_path, read, without_extra_state
 
 _OTHER_FORMATS = (".bin", ".ckpt", ".gguf", ".npz", ".onnx", ".pt", ".pth")
 
@@ -50,80 +54,199 @@ def save(tensors: Mapping[str, Any], path: str | os.PathLike[str], **options: An
     Lent(without_extra_state(tensors), "the tensors to save").save(path, options)
 
 
+def merge_settings() -> list[dict[str, Any]]:
+    """Every setting of :func:`merge`: name, type, default, limits and meaning."""
+    listing: list[dict[str, Any]] = parsed(lib.dfm_merge_settings_describe)
+    return listing
+
+
 def merge(
-    method: str,
+    base: WeightsLike | None,
     models: Mapping[str, WeightsLike] | Sequence[WeightsLike],
     *,
-    base: WeightsLike | None = None,
-    fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    method: str,
     options: Mapping[str, Any] | None = None,
-    out: Mapping[str, Any] | None = None,
-    threads: int = 0,
+    fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    progress: bool = True,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """Merge models in memory.
+    """Merge models, in memory or from files to files.
 
     Parameters
     ----------
-    method : str
-        An id of :func:`methods`, such as ``"task_arithmetic"``.
+    base : path, state dict or module, or None
+        The pretrained model; None for methods that need none.
     models : mapping or sequence
         The fine-tuned models: paths, state dicts or modules. With a mapping, options per model may
         be given by name.
-    base : optional
-        The pretrained model, for methods that need it.
-    fishers : mapping or sequence, optional
-        Diagonal Fisher values of each model, for methods that need them.
+    method : str
+        An id of :func:`methods`, such as ``"task_arithmetic"``.
     options : mapping, optional
         Options of the method; see :func:`methods` for names, ranges and defaults.
-    out : mapping of str to arrays, optional
-        Where to write. By default new arrays with the names, dtypes and shapes of the base (of the
-        first model where there is no base); tensors that are not floating-point are copied.
-        ``module.state_dict()`` writes straight into a module.
-    threads : int
-        0 is one per available core; the result does not depend on it.
+    fishers : mapping or sequence, optional
+        Diagonal Fisher values of each model, for methods that need them.
+    out : path or mapping of str to arrays, optional
+        Where to write. A path that ends in ``.safetensors`` is a file; any other is a Hugging Face
+        folder, with the base's configuration and tokenizer copied. Files are complete afterwards,
+        or as they were before. A mapping is written in place: ``module.state_dict()`` writes
+        straight into a module. By default new arrays, laid out like the base (without a base, like
+        the first model).
+    progress : bool
+        Whether a path shows a bar, where tqdm is installed and standard error is a terminal.
+    **settings
+        ``threads``, ``max_memory`` (``"300MB"``), ``dtype`` (``"BF16"``, ``torch.bfloat16``),
+        ``missing``, ``extra``, ``shape`` (what to do with tensors that do not fit together),
+        ``non_finite``, ``max_shard_size``, ``copy_files``; see :func:`merge_settings`.
 
     Returns
     -------
     dict
-        The merged tensors by name: torch tensors where the reference's are, else numpy arrays.
+        The merged tensors by name: torch tensors where the base's are, else numpy arrays. For a
+        path the report: tensors merged and copied, bytes, seconds, rounding error, notes.
 
     Raises
     ------
     dfmerge.ArgumentError
-        For unknown methods and options, and names, shapes or dtypes that do not align; every
-        mismatch is listed.
+        For unknown methods, options and settings, and names, shapes or dtypes that do not align;
+        every mismatch is listed with what can be done about it.
     dfmerge.NumericalError
         When a result or a Fisher value is NaN or infinite.
+    KeyboardInterrupt
+        On Ctrl-C, once the merge has stopped; files are as they were.
     """
-    named = _named(models)
-    if not named:
-        raise ValueError("merge was given no models; give one or more")
-    owners = [lend(source, name) for name, source in named.items()]
-    base_owner = None if base is None else lend(base, "base")
-    fisher_owners = _fishers(fishers, list(named))
-    if hasattr(out, "state_dict"):
-        raise TypeError("out is a module; pass out=module.state_dict() to write into it")
-    target = dict(out) if out is not None else _outputs(base_owner or owners[0])
-    target_owner = Lent(_once(target), "the output", writable=True)
-    model_handles = (ctypes.c_void_p * len(owners))(*[owner.handle.value for owner in owners])
-    fisher_handles = None
-    if fisher_owners:
-        handles = [owner.handle.value for owner in fisher_owners]
-        fisher_handles = (ctypes.c_void_p * len(handles))(*handles)
-    check(
-        lib.dfm_merge(
-            method.encode(),
-            encoded(options),
-            base_owner.handle.value if base_owner else None,
-            model_handles,
-            len(owners),
-            fisher_handles,
-            target_owner.handle.value,
-            threads,
-            None,
-        )
-    )
-    return target
+    job = _Job(base, models, method, options, fishers, out, settings)
+    report = job.run(progress)
+    if job.path is not None:
+        return report
+    if out is None:
+        for name in report["left_out"]:
+            del job.target[name]
+    return job.target
+
+
+def plan(
+    base: WeightsLike | None,
+    models: Mapping[str, WeightsLike] | Sequence[WeightsLike],
+    *,
+    method: str,
+    options: Mapping[str, Any] | None = None,
+    fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Plan:
+    """What :func:`merge` would do with the same arguments, without doing it.
+
+    Reads headers only, and takes about a tenth of a second to measure the machine's speed.
+
+    Returns
+    -------
+    Plan
+        A dict that prints as text: ``possible``, ``tensors`` (merged, copied, left out, refused),
+        ``problems`` with their ``remedies``, ``peak_memory`` beyond inputs and outputs in memory,
+        ``bytes_read``, ``bytes_written``, ``seconds``.
+    """
+    return _Job(base, models, method, options, fishers, out, settings, plans=True).plan()
+
+
+class Plan(dict[str, Any]):
+    """What a merge will do; ``print(plan)`` shows it."""
+
+    def __str__(self) -> str:
+        return str(self["text"])
+
+
+class _Job:
+    """The handles of one merge."""
+
+    def __init__(
+        self,
+        base: Any,
+        models: Any,
+        method: str,
+        options: Any,
+        fishers: Any,
+        out: Any,
+        settings: dict[str, Any],
+        plans: bool = False,
+    ) -> None:
+        named = _named(models)
+        if not named:
+            raise ValueError("merge was given no models; give one or more")
+        self._base = None if base is None else read(base, "base")
+        by_name = isinstance(models, Mapping)
+        self._models = [
+            read(source, name if by_name or not is_path(source) else None)
+            for name, source in named.items()
+        ]
+        self._fishers = _fishers(fishers, list(named))
+        self._method = method.encode()
+        self._options = encoded(options)
+        if settings.get("dtype") is not None:
+            settings["dtype"] = dtype_name(settings["dtype"])
+        if hasattr(out, "state_dict"):
+            raise TypeError("out is a module; pass out=module.state_dict() to write into it")
+        self.path = os.fspath(out) if isinstance(out, (str, os.PathLike)) else None
+        self.target: dict[str, Any] = {}
+        self._target = None
+        if self.path is None and not (plans and out is None):
+            if out is None:
+                # The layout is the base's, so what only a model has would be lost unseen.
+                settings.setdefault("extra", "error")
+                self.target = _outputs(self._base or self._models[0], settings.get("dtype"))
+            else:
+                self.target = dict(out)
+            self._target = Lent(_once(self.target), "the output", writable=True)
+        self._settings = encoded(settings)
+
+    def _arguments(self) -> list[Any]:
+        def handles(owners: list[Any]) -> Any:
+            values = [owner.handle.value for owner in owners]
+            return (ctypes.c_void_p * len(values))(*values) if values else None
+
+        return [
+            self._method,
+            self._options,
+            self._settings,
+            self._base.handle.value if self._base else None,
+            handles(self._models),
+            len(self._models),
+            handles(self._fishers),
+            self._target.handle.value if self._target else None,
+            None if self.path is None else c_path(self.path),
+        ]
+
+    def plan(self) -> Plan:
+        """The plan."""
+        return Plan(parsed(lib.dfm_merge_plan, *self._arguments()))
+
+    def run(self, progress: bool) -> dict[str, Any]:
+        """Merge; the report."""
+        cancel = CancelFlag()
+        bar = BytesBar(progress and self.path is not None)
+        report = ctypes.c_void_p()
+        with Interruptible(cancel) as guard:
+
+            def on_progress(user: Any, phase: bytes, done: int, total: int, best: float) -> int:
+                def body() -> int:
+                    bar.update(done, total)
+                    return 0
+
+                return guard.user_code(body, -1)
+
+            # Without a bar no callback: the stop flag is polled in any case.
+            callback = _ffi.dfm_progress_fn(on_progress) if bar.shown else _ffi.dfm_progress_fn()
+            status = lib.dfm_merge(
+                *self._arguments(), callback, None, cancel.value, ctypes.byref(report)
+            )
+            message = lib.dfm_last_error_message()
+        bar.close()
+        guard.raise_kept()
+        if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
+            raise StoppedError((message or b"").decode("utf-8", "replace"), status)
+        check_with(status, message)
+        found: dict[str, Any] = json.loads(taken_text(report))
+        return found
 
 
 def _once(target: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +270,16 @@ def _named(models: Any) -> dict[str, Any]:
     return {f"model {number}": source for number, source in enumerate(models)}
 
 
+def dtype_name(dtype: Any) -> str:
+    """The safetensors name of a torch, numpy or spelled-out dtype, such as ``"BF16"``."""
+    text = str(dtype).removeprefix("torch.")
+    if isinstance(dtype, type):
+        text = dtype.__name__
+    short = {"float": "F32", "double": "F64", "half": "F16", "fp32": "F32", "fp16": "F16"}
+    names = {spelled: name for name, spelled in _arrays.ARRAY_NAMES.items()}
+    return names.get(text) or short.get(text) or text.upper() if text != "base" else text
+
+
 def _fishers(fishers: Any, names: list[str]) -> list[Any]:
     if fishers is None:
         return []
@@ -159,15 +292,16 @@ def _fishers(fishers: Any, names: list[str]) -> list[Any]:
     if len(fishers) != len(names):
         raise ValueError(f"{len(fishers)} sets of Fisher values for {len(names)} models")
     return [
-        lend(source, f"the Fisher of {name}") for name, source in zip(names, fishers, strict=True)
+        read(source, f"the Fisher of {name}") for name, source in zip(names, fishers, strict=True)
     ]
 
 
-def _outputs(reference: Any) -> dict[str, Any]:
+def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
     outputs = {}
     for entry in parsed(lib.dfm_weights_describe, reference.handle.value):
         name = entry["name"]
-        spelled = _arrays.ARRAY_NAMES.get(entry["dtype"])
+        kept = dtype in (None, "base") or entry["dtype"] not in ("F64", "F32", "F16", "BF16")
+        spelled = _arrays.ARRAY_NAMES.get(entry["dtype"] if kept else str(dtype))
         if spelled is None:
             raise TypeError(
                 f"tensor {name!r} is {entry['dtype']}, which no array type holds; pass `out`"

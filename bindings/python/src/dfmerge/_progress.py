@@ -1,4 +1,4 @@
-"""Progress of a search on the terminal."""
+"""Progress on the terminal."""
 
 from __future__ import annotations
 
@@ -41,4 +41,35 @@ class Progress:
         """Leave the bar as it is, or remove it where no trial was made."""
         if self._bar is not None:
             self._bar.leave = self._moved
+            self._bar.close()
+
+
+class BytesBar:
+    """A tqdm bar over the bytes of a merge, where tqdm is installed and there is a terminal."""
+
+    def __init__(self, shown: bool) -> None:
+        self._bar: Any = None
+        if not shown:
+            return
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(unit="B", unit_scale=True, desc="merging", disable=None)
+        if self._bar.disable:
+            self._bar = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
+    def update(self, done: int, total: int) -> None:
+        """Show how far the merge is; tqdm decides when to draw."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
             self._bar.close()

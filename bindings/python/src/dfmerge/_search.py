@@ -13,7 +13,7 @@ from ._callbacks import Callbacks, FisherRequest, Trial
 from ._errors import StoppedError
 from ._handles import CancelFlag, Handle, c_path, encoded, made, parsed
 from ._interrupt import Interruptible
-from ._loader import check, lib
+from ._loader import check, check_with, lib
 from ._progress import Progress
 from ._result import Result
 from ._target import Target
@@ -232,14 +232,6 @@ class Search:
         lib.dfm_text_free(out.value)
         found = parsed(lib.dfm_search_result, self._handle.value)
         return Result(found, self)
-
-
-def check_with(status: int, message: bytes | None) -> None:
-    """Raise for a status whose message was fetched when it was fresh."""
-    from ._errors import from_status
-
-    if status != 0:
-        raise from_status(status, (message or b"").decode("utf-8", "replace"))
 
 
 def _default_trials() -> int:

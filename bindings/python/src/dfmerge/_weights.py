@@ -140,6 +140,32 @@ class Labelled:
             )
 
 
+class Opened:
+    """A checkpoint on disk under a label of its own."""
+
+    def __init__(self, weights: Weights, label: str | None) -> None:
+        self.handle = made(
+            lib.dfm_weights_share,
+            lib.dfm_weights_free,
+            weights._handle.value,
+            c_text(label or weights.path, "the name"),
+        )
+
+
+def is_path(source: Any) -> bool:
+    """Whether weights are given by where they lie on disk."""
+    return isinstance(source, (str, os.PathLike, Weights))
+
+
+def read(source: WeightsLike, label: str | None) -> Any:
+    """A handle owner for weights that one merge reads; without a label, a path is called by it."""
+    if isinstance(source, (str, os.PathLike)):
+        source = Weights(source)
+    if isinstance(source, Weights):
+        return Opened(source, label)
+    return lend(source, label or "weights")
+
+
 def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = None) -> Any:
     """A handle owner for weights that are to be read.
 

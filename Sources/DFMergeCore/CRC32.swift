@@ -1,17 +1,28 @@
 /// The CRC-32 of IEEE 802.3 (zlib's), to notice damaged journal lines and exchanged checkpoints.
-struct CRC32 {
+package struct CRC32 {
   private var state: UInt32 = 0xFFFF_FFFF
 
-  /// The checksum of what has been added; 0 for nothing.
-  var value: UInt32 { ~state }
+  package init() {}
 
-  mutating func add(_ bytes: some Sequence<UInt8>) {
+  /// The checksum of what has been added; 0 for nothing.
+  package var value: UInt32 { ~state }
+
+  package mutating func add(_ bytes: some Sequence<UInt8>) {
     for byte in bytes {
       state = CRC32.table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
     }
   }
 
-  static func of(_ bytes: some Sequence<UInt8>) -> UInt32 {
+  /// As for any sequence; other modules need not specialise this one.
+  package mutating func add(_ bytes: [UInt8]) {
+    bytes.withUnsafeBufferPointer { bytes in
+      for byte in bytes {
+        state = CRC32.table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
+      }
+    }
+  }
+
+  package static func of(_ bytes: some Sequence<UInt8>) -> UInt32 {
     var sum = CRC32()
     sum.add(bytes)
     return sum.value

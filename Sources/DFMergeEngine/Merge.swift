@@ -1,0 +1,158 @@
+import DFMergeCore
+import DFMergeIO
+import DFMergeKernels
+import DFMergeMethods
+
+/// Where the result of a merge goes.
+public enum MergeDestination: Sendable {
+  /// The host's memory: the tensors to write, which decide what is merged. They share no memory
+  /// with the inputs or with each other.
+  case memory([MutableTensorView])
+  /// A `.safetensors` file, or for any other path a Hugging Face folder, laid out like the base
+  /// (without a base, like the first model). Complete afterwards, or as it was before.
+  case path(String)
+  /// Nothing is written: a plan of what a result laid out like the base would take.
+  case none
+}
+
+/// One merge: a method, its options, and the weights that it is applied to.
+///
+/// Definition:  every floating-point tensor (F64, F32, F16, BF16) is computed by the method, in
+/// double, with one rounding to the type of the output; every other tensor is copied from the base,
+/// or from the first model without a base.
+/// Use:  make it, look at ``plan(to:)``, then ``run(to:progress:cancelled:)``. It keeps its inputs
+/// open and may be run again.
+/// Cost:  each input is read once (and once more for each pass that ``MergePlanReport`` names),
+/// each output written once. Memory beyond inputs and outputs that lie in memory does not depend on
+/// the size of the model; see ``MergePlanReport/peakMemory``.
+/// Determinism:  the bytes of the result depend on inputs and options only: not on threads, memory,
+/// shards, or whether the inputs are files.
+public final class Merge: Sendable {
+  /// Name of the method, as in ``MethodRegistry``.
+  public let method: String
+  /// The method's options, an object or null.
+  public let options: JSONValue
+  public let settings: MergeSettings
+  let base: (any WeightSource)?
+  let models: [any WeightSource]
+  let fishers: [any WeightSource]
+  let arithmetic: any MergeMethod
+  let info: MethodInfo
+
+  /// Checks method, options and settings.
+  /// - Parameters:
+  ///   - models: the fine-tuned models; their labels are the names for options by model.
+  ///   - fishers: one set of diagonal Fisher values per model for methods that need them,
+  ///     otherwise empty: same names and shapes as the models', any floating-point type, 0 or more.
+  ///     A tensor that is missing from every set is merged without.
+  ///   - settings: an object or null, see ``MergeSettings/schema``.
+  /// - Throws: `.unknownName`, `.invalidOption`, `.invalidArgument` for a missing base or another
+  ///   number of Fisher sets than the method needs.
+  public init(
+    _ method: String, options: JSONValue = .null, base: (any WeightSource)? = nil,
+    models: [any WeightSource], fishers: [any WeightSource] = [], settings: JSONValue = .null
+  ) throws(DFMergeError) {
+    arithmetic = try MethodRegistry.make(method, options: options, models: models.map(\.label))
+    info = type(of: arithmetic).info
+    guard base != nil || !info.needsBase else {
+      throw DFMergeError(
+        .invalidArgument, "Method '\(method)' needs a base model; pass the pretrained weights.",
+        context: ["method": method])
+    }
+    let wanted = info.needsFisher ? models.count : 0
+    guard fishers.count == wanted else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Method '\(method)' takes \(wanted) sets of Fisher values but was given \(fishers.count).",
+        context: ["method": method])
+    }
+    self.method = method
+    self.options = options
+    self.settings = try MergeSettings(settings)
+    self.base = base
+    self.models = models
+    self.fishers = fishers
+  }
+
+  /// What ``run(to:progress:cancelled:)`` would do, without doing it.
+  ///
+  /// Cost: a comparison of names; beside that a tenth of a second for measuring the machine's speed.
+  /// - Throws: `.invalidArgument` for nothing to merge, `.outOfMemory` for a `max_memory` that is
+  ///   too small. Mismatches are in the report.
+  public func plan(to destination: MergeDestination) throws(DFMergeError) -> MergePlanReport {
+    let plan = try align(destination)
+    let resources = try resources(for: plan, destination)
+    return MergePlanReport(
+      merge: self, plan: plan, resources: resources, destination: destination,
+      speed: MachineSpeed.measured(
+        inputs: plan.entries.flatMap(\.operands), destination: destination))
+  }
+
+  /// Carries the merge out.
+  ///
+  /// - Parameters:
+  ///   - progress: hears of bytes written and bytes to write, on this thread; false stops.
+  ///   - cancelled: polled on this thread; true stops.
+  /// - Throws: as `init` and `plan`; `.missingTensor`, `.shapeMismatch`, `.dtypeMismatch` with every
+  ///   mismatch in one message; `.nonFinite`; `.ioFailure`; `.cancelled`. Files are then as they
+  ///   were. Memory is untouched but for the last three.
+  @discardableResult
+  public func run(
+    to destination: MergeDestination,
+    progress: (_ done: Int, _ total: Int) throws(DFMergeError) -> Bool = { _, _ in true },
+    cancelled: () -> Bool = { false }
+  ) throws(DFMergeError) -> MergeReport {
+    let start = MachineSpeed.now()
+    let plan = try align(destination)
+    try plan.throwIfRefused()
+    let resources = try resources(for: plan, destination)
+    let completed = CompletedBytes()
+    func poll() throws(DFMergeError) {
+      let goesOn = try progress(completed.value, resources.bytesWritten)
+      guard goesOn, !cancelled() else {
+        throw DFMergeError(.cancelled, "The merge was stopped.")
+      }
+    }
+    func execute(_ target: MergeTarget) throws(DFMergeError) -> StoreOutcome {
+      try MergeExecutor(plan: plan, target: target, resources: resources, settings: settings)
+        .run(arithmetic, completed: completed, poll: poll)
+    }
+    let outcome: StoreOutcome
+    switch destination {
+    case .none:
+      throw DFMergeError(
+        .invalidArgument, "A merge was given nowhere to write; pass memory or a path.")
+    case .memory(let views):
+      try MergePlan.refuseSharedMemory(
+        of: views, with: (base.map { [$0] } ?? []) + models + fishers)
+      outcome = try execute(.memory(views))
+    case .path(let path):
+      let output = try OutputFiles(path: path, merge: self, plan: plan)
+      outcome = try execute(output.target)
+      try output.finish(poll: poll)
+    }
+    _ = try progress(completed.value, resources.bytesWritten)
+    return MergeReport(
+      plan: plan, resources: resources, outcome: outcome,
+      seconds: MachineSpeed.now() - start)
+  }
+
+  private func align(_ destination: MergeDestination) throws(DFMergeError) -> MergePlan {
+    var outputs: [TensorSpec]?
+    if case .memory(let views) = destination {
+      outputs = try views.map { (view) throws(DFMergeError) in
+        try TensorSpec(name: view.name, dtype: view.dtype, shape: view.shape)
+      }
+    }
+    return try MergePlan(
+      outputs: outputs, base: base, models: models, fishers: fishers, needsBase: info.needsBase,
+      settings: settings)
+  }
+
+  private func resources(
+    for plan: MergePlan, _ destination: MergeDestination
+  ) throws(DFMergeError) -> MergeResources {
+    let toFiles = if case .path = destination { true } else { false }
+    return try MergeResources(plan, method: arithmetic, settings: settings, toFiles: toFiles)
+  }
+}

@@ -1,0 +1,131 @@
+import DFMergeCore
+import DFMergeIO
+import DFMergeMethods
+
+/// What a merge will do, for people and for programs.
+public struct MergePlanReport: Sendable, CustomStringConvertible {
+  /// Whether the merge can be carried out: no mismatch is refused.
+  public let isPossible: Bool
+  /// Tensors that are computed, copied, and left out.
+  public let merged: Int
+  public let copied: Int
+  public let leftOut: Int
+  /// Elements that are computed.
+  public let parameters: Int
+  /// What the settings settled, and what they refuse; one sentence each.
+  public let notes: [String]
+  public let problems: [String]
+  /// What can be done about the problems.
+  public let remedies: [String]
+  public let threads: Int
+  /// How often the inputs are gone through.
+  public let passes: Int
+  /// The most memory in bytes beyond inputs and outputs that lie in memory.
+  public let peakMemory: Int
+  /// Bytes read in all passes, from files and from memory; `fileBytesRead` are those from files.
+  public let bytesRead: Int
+  public let fileBytesRead: Int
+  public let bytesWritten: Int
+  /// Estimate from this machine's speed, measured when the plan was made: the larger of what the
+  /// memory and the files need. Arithmetic that is slower than the memory is not in it.
+  public let seconds: Double
+
+  private let findings: (notes: [PlanFinding], problems: [PlanFinding])
+  private let method: String
+  private let title: String
+  private let destination: String?
+  private let speed: MachineSpeed
+
+  init(
+    merge: Merge, plan: MergePlan, resources: MergeResources, destination: MergeDestination,
+    speed: MachineSpeed
+  ) {
+    isPossible = plan.problems.isEmpty
+    merged = plan.entries.count
+    copied = plan.copies.count
+    leftOut = plan.leftOut.count
+    parameters = plan.elementCount
+    notes = plan.notes.map(\.text)
+    problems = plan.problems.map(\.text)
+    remedies = plan.problems.isEmpty ? [] : PlanFinding.remedies(for: plan.problems)
+    findings = (plan.notes, plan.problems)
+    threads = resources.threads
+    passes = resources.passes
+    peakMemory = resources.peakMemory
+    bytesRead = resources.bytesRead
+    fileBytesRead = resources.fileBytesRead
+    bytesWritten = resources.bytesWritten
+    method = merge.method
+    title = merge.info.title
+    self.destination = if case .path(let path) = destination { path } else { nil }
+    self.speed = speed
+    let threads = Double(resources.threads)
+    let traffic = Double(resources.bytesRead + resources.bytesWritten) / (speed.memory * threads)
+    let input = speed.input.map { Double(resources.fileBytesRead) / ($0 * threads) } ?? 0
+    let output =
+      self.destination == nil ? 0 : Double(resources.bytesWritten) / (speed.output ?? speed.memory)
+    seconds = max(traffic, input + output)
+  }
+
+  public var json: JSONValue {
+    func list(_ findings: [PlanFinding]) -> JSONValue { .array(findings.map(\.json)) }
+    func number(_ value: Double?) -> JSONValue { value.map(JSONValue.double) ?? .null }
+    return .object([
+      "possible": .bool(isPossible), "method": .string(method),
+      "tensors": .object([
+        "merged": .int(Int64(merged)), "copied": .int(Int64(copied)),
+        "left_out": .int(Int64(leftOut)), "refused": .int(Int64(problems.count)),
+      ]),
+      "parameters": .int(Int64(parameters)), "notes": list(findings.notes),
+      "problems": list(findings.problems), "remedies": .array(remedies.map(JSONValue.string)),
+      "threads": .int(Int64(threads)), "passes": .int(Int64(passes)),
+      "peak_memory": .int(Int64(peakMemory)), "bytes_read": .int(Int64(bytesRead)),
+      "file_bytes_read": .int(Int64(fileBytesRead)), "bytes_written": .int(Int64(bytesWritten)),
+      "seconds": .double(seconds), "text": .string(description),
+      "bytes_per_second": .object([
+        "memory": .double(speed.memory), "input": number(speed.input),
+        "output": number(speed.output),
+      ]),
+    ])
+  }
+
+  /// A few lines for people.
+  public var description: String {
+    var lines = ["\(title) (\(method))" + (destination.map { " into \($0)" } ?? "")]
+    var counts = "\(merged) tensors merged (\(parameters) parameters), \(copied) copied"
+    if leftOut > 0 { counts += ", \(leftOut) left out" }
+    if !problems.isEmpty { counts += ", \(problems.count) refused" }
+    lines.append(counts)
+    func list(_ what: String, _ texts: [String]) {
+      guard !texts.isEmpty else { return }
+      lines.append("\(what):")
+      lines += texts.prefix(20).map { "  - \($0)" }
+      if texts.count > 20 { lines.append("  - and \(texts.count - 20) more") }
+    }
+    list("refused", problems)
+    lines += remedies.map { "  \($0)" }
+    list("settled", notes)
+    lines.append(
+      "reads \(size(bytesRead))" + (passes > 1 ? " in \(passes) passes" : "")
+        + ", writes \(size(bytesWritten)), takes \(size(peakMemory)) of memory and about "
+        + "\(duration(seconds)) with \(threads) thread\(threads == 1 ? "" : "s")")
+    return lines.joined(separator: "\n")
+  }
+
+  private func size(_ bytes: Int) -> String {
+    let units = ["bytes", "KB", "MB", "GB", "TB"]
+    var value = Double(bytes)
+    var unit = 0
+    while value >= 1000, unit < units.count - 1 {
+      value /= 1000
+      unit += 1
+    }
+    return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(units[unit])"
+  }
+
+  private func duration(_ seconds: Double) -> String {
+    if seconds < 0.1 { return "\(max(Int((seconds * 1000).rounded()), 1)) ms" }
+    if seconds < 100 { return "\((seconds * 10).rounded() / 10) s" }
+    return "\(Int((seconds / 60).rounded())) min"
+  }
+}

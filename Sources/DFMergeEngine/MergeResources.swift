@@ -1,0 +1,137 @@
+import DFMergeCore
+import DFMergeKernels
+import DFMergeMethods
+
+/// What a merge takes: threads, memory and traffic. Known before a byte is read.
+package struct MergeResources: Sendable {
+  package let threads: Int
+  /// The most elements of a piece of work.
+  package let pieceElements: Int
+  /// Bytes of one thread's piece.
+  package let bufferBytes: Int
+  /// The most memory beyond inputs and outputs that lie in memory.
+  package let peakMemory: Int
+  /// Bytes that are read: all, and those from files.
+  package let bytesRead: Int
+  package let fileBytesRead: Int
+  package let bytesWritten: Int
+  /// How often the inputs are gone through.
+  package let passes: Int
+
+  /// The pieces that are tried, largest first: there must be some for every thread, and memory for
+  /// them. The first is where reading and writing a file cost no more by the call than by the
+  /// byte; in memory, smaller ones share out better.
+  private static let pieceSizes = [1 << 18, 1 << 17, 1 << 16, 1 << 15, 1 << 14]
+
+  /// - Throws: `.outOfMemory` when `settings.maxMemory` is less than the smallest piece takes.
+  package init(
+    _ plan: MergePlan, method: (any MergeMethod)?, settings: MergeSettings, toFiles: Bool,
+    readsFiles: Bool = true
+  ) throws(DFMergeError) {
+    let statistics = method?.statistics ?? []
+    let reads = statistics.reduce(into: (weights: 1, fishers: 1)) {
+      $0.weights += $1.weightPasses
+      $0.fishers += $1.fisherPasses
+    }
+    passes = max(reads.weights, reads.fishers)
+    var all = 0
+    var fromFiles = 0
+    func count(_ view: TensorView, bytes: Int, times: Int = 1) {
+      let total = bytes.multipliedReportingOverflow(by: times).partialValue
+      all &+= total
+      if readsFiles, view.stored != nil { fromFiles &+= total }
+    }
+    for entry in plan.entries {
+      for view in (entry.base.map { [$0] } ?? []) + entry.models {
+        count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.weights)
+      }
+      for view in entry.fishers {
+        count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.fishers)
+      }
+      if let rest = entry.rest {
+        let left = entry.output.shape.elementCount - entry.mergedCount
+        count(rest, bytes: left * (rest.dtype.bitWidth / 8))
+      }
+    }
+    for copy in plan.copies { count(copy.source, bytes: copy.source.bytes.count) }
+    bytesRead = all
+    fileBytesRead = fromFiles
+    let left = Set(plan.leftOut)
+    bytesWritten = plan.outputs.reduce(0) {
+      left.contains($1.name) ? $0 : $0 &+ $1.byteCount
+    }
+
+    let fixed = MergeResources.fixedBytes(plan, statistics)
+    let wanted = ParallelFor.workers(threads: settings.threads, count: Int.max)
+    var chosen: (threads: Int, elements: Int, bytes: Int)?
+    let limit = settings.maxMemory ?? Int.max
+    let usesFiles = toFiles || fromFiles > 0
+    // More threads before larger pieces.
+    search: for threads in stride(from: wanted, through: 1, by: -1) {
+      for elements in MergeResources.pieceSizes
+      where elements == MergeResources.pieceSizes.last
+        || (usesFiles || elements <= 1 << 16) && plan.elementCount / elements >= 4 * threads
+      {
+        let bytes = MergeResources.pieceBytes(
+          plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
+        if fixed + threads * (bytes + MergeResources.threadBytes) <= limit {
+          chosen = (threads, elements, bytes)
+          break search
+        }
+      }
+    }
+    guard let chosen else {
+      let least =
+        fixed + MergeResources.threadBytes
+        + MergeResources.pieceBytes(
+          plan, elements: 1 << 14, toFiles: toFiles, readsFiles: readsFiles)
+      throw DFMergeError(
+        .outOfMemory,
+        "max_memory is \(limit) bytes, but this merge needs \(least) at least; raise it.",
+        context: ["option": "max_memory"])
+    }
+    threads = chosen.threads
+    pieceElements = chosen.elements
+    bufferBytes = chosen.bytes
+    peakMemory = fixed + chosen.threads * (chosen.bytes + MergeResources.threadBytes)
+  }
+
+  /// The stack that a thread touches, and the workspace of a kernel on it.
+  private static let threadBytes = 160 << 10
+
+  /// What does not depend on threads: the plan's own tables and the method's statistics.
+  private static func fixedBytes(_ plan: MergePlan, _ statistics: Set<ModelStatistic>) -> Int {
+    let tensors = plan.entries.reduce(0) { $0 + 1 + $1.operands.count } + plan.copies.count * 2
+    return tensors * 400
+      + statistics.reduce(0) { $0 + StatisticsPass.bytes($1, plan) }
+  }
+
+  /// Bytes of one thread's piece of at most `elements` elements.
+  static func pieceBytes(
+    _ plan: MergePlan, elements: Int, toFiles: Bool, readsFiles: Bool
+  ) -> Int {
+    func slot(_ view: TensorView, _ count: Int) -> Int {
+      guard readsFiles, view.stored != nil else { return 0 }
+      return PieceBuffer.slotBytes(elements: count, dtype: view.dtype)
+    }
+    var most = 0
+    for entry in plan.entries {
+      let count = min(elements, entry.output.shape.elementCount)
+      let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: entry.output.dtype) : 0
+      most = max(most, entry.operands.reduce(out) { $0 + slot($1, count) })
+      if let rest = entry.rest { most = max(most, out + slot(rest, count)) }
+    }
+    for copy in plan.copies {
+      if copy.source.dtype == copy.output.dtype {
+        // Copied as bytes, at most `4 * elements` of them, from the slot that they are read into.
+        let count = (min(elements * 4, copy.output.byteCount) + 63) & ~63
+        if readsFiles, copy.source.stored != nil { most = max(most, count) }
+      } else {
+        let count = min(elements, copy.output.shape.elementCount)
+        let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: copy.output.dtype) : 0
+        most = max(most, out + slot(copy.source, count))
+      }
+    }
+    return most
+  }
+}

@@ -1,0 +1,68 @@
+import DFMergeCore
+import DFMergeIO
+import Glibc
+
+/// The file or folder that a merge writes.
+struct OutputFiles {
+  let target: MergeTarget
+  private let file: SafetensorsWriter?
+  private let folder: CheckpointWriter?
+
+  /// Starts the file, or the folder with the base's other files beside.
+  /// - Throws: `.invalidArgument` for a path that is an input's; what the writers throw.
+  init(path: String, merge: Merge, plan: MergePlan) throws(DFMergeError) {
+    let left = Set(plan.leftOut)
+    let specs = plan.outputs.filter { !left.contains($0.name) }
+    var numbers: [Int?] = []
+    var next = 0
+    for output in plan.outputs {
+      numbers.append(left.contains(output.name) ? nil : next)
+      if !left.contains(output.name) { next += 1 }
+    }
+    if OutputFiles.isFile(path) {
+      let writer = try SafetensorsWriter(path: path, tensors: specs)
+      file = writer
+      folder = nil
+      target = .sink(writer, tensors: numbers)
+    } else {
+      let writer = try CheckpointWriter(
+        folder: path, tensors: specs, shardSize: merge.settings.maxShardSize,
+        copyingFilesFrom: merge.settings.copiesFiles ? OutputFiles.baseFolder(of: merge) : nil)
+      file = nil
+      folder = writer
+      target = .sink(writer, tensors: numbers)
+    }
+  }
+
+  /// Completes the files and gives them their names.
+  func finish(poll: () throws(DFMergeError) -> Void) throws(DFMergeError) {
+    try file?.finish(poll: poll)
+    try folder?.finish(poll: poll)
+  }
+
+  static func isFile(_ path: String) -> Bool { path.hasSuffix(".safetensors") }
+
+  /// The folder whose other files go along: that of the base, or of the first model.
+  private static func baseFolder(of merge: Merge) -> String? {
+    (merge.base ?? merge.models.first)?.location.flatMap { isFolder($0) ? $0 : nil }
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// The nearest folder above `path`, or `path` itself, that is there already.
+  static func existingFolder(for path: String) -> String? {
+    var candidate = path
+    while !candidate.isEmpty {
+      if isFolder(candidate) { return candidate }
+      guard let slash = candidate.lastIndex(of: "/") else { return "." }
+      candidate = String(candidate[..<slash])
+    }
+    return "/"
+  }
+}
+
+extension SafetensorsWriter: TensorSink {}
+extension CheckpointWriter: TensorSink {}

@@ -1,0 +1,160 @@
+import DFMergeCore
+
+extension MergeRecord {
+  /// The model card of the merge: the front matter that the Hugging Face hub reads, and a text.
+  ///
+  /// `base_model` lists base and models as far as their names are hub ids, for the hub refuses
+  /// others; the licence is the base's. No path is shown that leads out of the working folder (see
+  /// ``PublicName``).
+  /// - Parameters:
+  ///   - outputName: what to call the merge.
+  ///   - base: the base's folder, for its licence and library; nil where there is none.
+  /// - Throws: `.nonFinite` for an option that is no number.
+  package func card(
+    outputName: String, baseFolder: String?
+  ) throws(DFMergeError) -> [UInt8] {
+    let text =
+      frontMatter(BaseCard(folder: baseFolder)) + """
+        # \(MergeRecord.plain(outputName))
+
+        A merge of \(models.count) model\(models.count == 1 ? "" : "s"), made with DFMerge \
+        \(DFMergeVersion.string).
+
+        ## Method
+
+        \(title) (`\(method)`):
+
+            \(formula.split(separator: "\n").joined(separator: "\n    "))
+
+        ## Models
+
+        \(try table())
+
+        """ + (try settings()) + """
+        ## How to make it again
+
+        `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs.
+
+        ```python
+        \(try program())
+        ```
+
+        """
+    return Array(text.utf8)
+  }
+
+  private func frontMatter(_ card: BaseCard) -> String {
+    var ids: [String] = []
+    for input in [base].compactMap({ $0 }) + models {
+      let name = input.publicName
+      if PublicName.isHubID(name), !ids.contains(name) { ids.append(name) }
+    }
+    var lines: [String] = []
+    if !ids.isEmpty {
+      lines += ["base_model:"] + ids.map { "- \($0)" } + ["base_model_relation: merge"]
+    }
+    if let library = card.library { lines.append("library_name: \(library)") }
+    lines += card.licenseLines + ["tags:", "- merge", "- dfmerge"]
+    return "---\n\(lines.joined(separator: "\n"))\n---\n\n"
+  }
+
+  /// The options that give every model a value of its own, by name; the values in the models' order.
+  private var perModel: [(name: String, values: [JSONValue])] {
+    options.sorted { $0.key < $1.key }.compactMap { name, value in
+      switch value {
+      case .array(let values) where values.count == models.count: (name, values)
+      case .object(let members) where Set(members.keys) == Set(models.map(\.label)):
+        (name, models.map { members[$0.label] ?? .null })
+      default: nil
+      }
+    }
+  }
+
+  private func table() throws(DFMergeError) -> String {
+    let columns = perModel
+    func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
+    func name(_ input: Input) -> String {
+      let name = input.publicName
+      let hasLabel = input.path != nil && PublicName.of(path: input.label) != name
+      return "`\(MergeRecord.plain(name))`"
+        + (hasLabel ? " (\(MergeRecord.plain(PublicName.of(path: input.label))))" : "")
+    }
+    var rows = [
+      row(["", "model"] + columns.map(\.name)),
+      row(Array(repeating: "---", count: columns.count + 2)),
+    ]
+    if let base { rows.append(row(["base", name(base)] + columns.map { _ in "" })) }
+    for (position, model) in models.enumerated() {
+      var cells = ["\(position + 1)", name(model)]
+      for column in columns { cells.append(MergeRecord.plain(try column.values[position].text())) }
+      rows.append(row(cells))
+    }
+    return rows.joined(separator: "\n")
+  }
+
+  /// The settings that are the same for all models.
+  private func settings() throws(DFMergeError) -> String {
+    let shown = Set(perModel.map(\.name))
+    var lines: [String] = []
+    for (name, value) in options.sorted(by: { $0.key < $1.key }) where !shown.contains(name) {
+      lines.append("- `\(name)`: \(MergeRecord.plain(try value.text()))")
+    }
+    for (name, value) in policies.sorted(by: { $0.key < $1.key }) {
+      lines.append("- `\(name)`: \(MergeRecord.plain(try value.text()))")
+    }
+    if let dtype { lines.append("- dtype: \(dtype.name)") }
+    if let seed { lines.append("- seed: \(seed)") }
+    return lines.isEmpty ? "" : "\n## Settings\n\n\(lines.joined(separator: "\n"))\n\n"
+  }
+
+  private func program() throws(DFMergeError) -> String {
+    func text(_ name: String) -> String { StrictJSON.string(MergeRecord.plain(name)) }
+    var lines = ["import dfmerge", "", "dfmerge.merge("]
+    lines.append("    \(base.map { text($0.publicName) } ?? "None"),")
+    lines.append("    [\(models.map { text($0.publicName) }.joined(separator: ", "))],")
+    lines.append("    method=\(text(method)),")
+    // Values by label become lists: a label may be a path.
+    let lists = Dictionary(uniqueKeysWithValues: perModel.map { ($0.name, JSONValue.array($0.values)) })
+    let given = options.merging(lists) { _, list in list }
+    if !given.isEmpty { lines.append("    options=\(try MergeRecord.python(.object(given))),") }
+    if let dtype { lines.append("    dtype=\(text(dtype.name)),") }
+    for (name, value) in policies.sorted(by: { $0.key < $1.key }) {
+      lines.append("    \(name)=\(try MergeRecord.python(value)),")
+    }
+    return (lines + ["    out=\"merged\",", ")"]).joined(separator: "\n")
+  }
+
+  /// A JSON value as Python writes it.
+  private static func python(_ value: JSONValue) throws(DFMergeError) -> String {
+    switch value {
+    case .null: return "None"
+    case .bool(let value): return value ? "True" : "False"
+    case .array(let items):
+      var texts: [String] = []
+      for item in items { texts.append(try python(item)) }
+      return "[\(texts.joined(separator: ", "))]"
+    case .object(let members):
+      var texts: [String] = []
+      for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+        texts.append("\(StrictJSON.string(key)): \(try python(value))")
+      }
+      return "{\(texts.joined(separator: ", "))}"
+    default: return try value.text()
+    }
+  }
+
+  /// A name inside a line of Markdown: nothing that ends the line, the cell or the code.
+  private static func plain(_ text: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { scalar in
+          switch scalar {
+          case "`": "'"
+          case "|": "/"
+          case "<", ">": "-"
+          case _ where scalar.value < 0x20 || scalar.value == 0x7F: " "
+          default: scalar
+          }
+        }))
+  }
+}

@@ -1,0 +1,130 @@
+import DFMergeCore
+import DFMergeEngine
+import Testing
+
+/// What happens to tensors that do not fit together, for each policy.
+@Suite struct MismatchTests {
+  let base: NamedWeights
+  let model: NamedWeights
+
+  init() throws {
+    base = try weights(
+      "base",
+      [
+        try tensor("embed", [4, 2], ramp(8)), try tensor("body", [3], ramp(3)),
+        try tensor("steps", [1], [0], dtype: .i64),
+      ])
+    // Two rows more, no body, a head of its own.
+    model = try weights(
+      "tuned",
+      [
+        try tensor("embed", [6, 2], ramp(12, by: 3)), try tensor("head", [2], [5, 6]),
+      ])
+  }
+
+  private func merge(_ settings: [String: String]) throws -> Merge {
+    try Merge(
+      "task_arithmetic", options: .object(["coefficients": .double(0.5)]), base: base,
+      models: [model], settings: .words(settings))
+  }
+
+  @Test func testByDefault_everythingIsRefusedInOneList() throws {
+    let report = try merge([:]).plan(to: .none)
+    #expect(!report.isPossible)
+    #expect(
+      report.problems == [
+        "'embed' is [6, 2] in tuned but [4, 2] in base", "'body' is missing from tuned",
+        "'head' is in tuned but not in base",
+      ])
+    #expect(report.remedies.contains { $0.contains("shape: common") })
+    #expect(report.remedies.contains { $0.contains("missing: base") })
+    #expect(report.remedies.contains { $0.contains("extra: base") })
+    let error = #expect(throws: DFMergeError.self) {
+      try merge([:]).run(to: .path("/tmp/never-made.safetensors"))
+    }
+    #expect(error?.code == .shapeMismatch)
+    #expect(error?.message.contains("3 tensors cannot be aligned") == true)
+  }
+
+  @Test func testBase_copiesTheBase() throws {
+    let merge = try merge(["shape": "base", "missing": "base", "extra": "base"])
+    let report = try merge.plan(to: .none)
+    #expect(report.isPossible && report.merged == 0 && report.copied == 3)
+    #expect(report.notes.count == 3)
+    let out = try target(like: base.tensors)
+    try merge.run(to: .memory(out))
+    #expect(floats(out[0]) == ramp(8) && floats(out[1]) == ramp(3))
+  }
+
+  @Test func testCommon_mergesTheRowsThatAllHaveAndLeavesOutTheMissing() throws {
+    let merge = try merge(["shape": "common", "missing": "common", "extra": "base"])
+    let report = try merge.plan(to: .none)
+    #expect(report.isPossible && report.merged == 1 && report.leftOut == 1)
+    #expect(report.parameters == 8)
+    let out = try target(like: base.tensors)
+    for view in out { view.bytes.initializeMemory(as: UInt8.self, repeating: 0xFF) }
+    let done = try merge.run(to: .memory(out))
+    // base + 0.5 (3 i - i) = 2 i
+    #expect(floats(out[0]) == ramp(8, by: 2))
+    #expect(done.leftOut == ["body"])
+    #expect(out[1].bytes.allSatisfy { $0 == 0xFF })
+  }
+
+  @Test func testCommon_withFewerRowsInAModel_keepsTheBaseBelow() throws {
+    let short = try weights(
+      "short", [try tensor("embed", [3, 2], ramp(6, by: 3)), try tensor("body", [3], ramp(3))])
+    let merge = try Merge(
+      "task_arithmetic", options: .object(["coefficients": .double(0.5)]), base: base,
+      models: [short], settings: .words(["shape": "common"]))
+    let out = try target(like: base.tensors, dtype: nil)
+    let report = try merge.run(to: .memory(out))
+    #expect(floats(out[0]) == ramp(6, by: 2) + [6, 7])
+    #expect(report.notes.contains { $0.contains("the 3 rows that all have are merged") })
+  }
+
+  @Test func testCommon_isNotForOtherAxes() throws {
+    let wide = try weights(
+      "wide", [try tensor("embed", [4, 3], ramp(12)), try tensor("body", [3], ramp(3))])
+    let merge = try Merge(
+      "average", base: base, models: [wide], settings: .words(["shape": "common"]))
+    #expect(
+      try merge.plan(to: .none).problems == ["'embed' is [4, 3] in wide but [4, 2] in base"])
+  }
+
+  @Test func testGivenMemory_decidesWhatIsExtra() throws {
+    let some = try target(like: [base.tensors[1]])
+    let other = try weights("other", [base.tensors[1], try tensor("head", [2], [1, 2])])
+    let silent = try Merge("average", base: base, models: [other]).plan(to: .memory(some))
+    #expect(silent.isPossible && silent.notes.isEmpty)
+    let strict = try Merge(
+      "average", base: base, models: [other], settings: .words(["extra": "error"])
+    ).plan(to: .memory(some))
+    #expect(!strict.isPossible)
+  }
+
+  @Test func testTypeThatIsNotMerged_isRefusedOrReplaced() throws {
+    let whole = try weights(
+      "whole", [try tensor("body", [3], [0, 0, 0], dtype: .i32)])
+    let one = try weights("base", [base.tensors[1]])
+    let refused = try Merge("average", base: one, models: [whole])
+    let error = #expect(throws: DFMergeError.self) {
+      try refused.run(to: .memory(try target(like: one.tensors)))
+    }
+    #expect(error?.code == .dtypeMismatch)
+    let out = try target(like: one.tensors)
+    try Merge("average", base: one, models: [whole], settings: .words(["missing": "base"]))
+      .run(to: .memory(out))
+    #expect(floats(out[0]) == ramp(3))
+  }
+
+  @Test func testWithoutABase_theFirstModelIsTheReference() throws {
+    let other = try weights("other", [try tensor("body", [3], ramp(3, by: 3))])
+    let first = try weights("first", [base.tensors[1], try tensor("head", [2], [5, 6])])
+    let merge = try Merge(
+      "average", models: [first, other], settings: .words(["missing": "base"]))
+    let out = try target(like: first.tensors)
+    let report = try merge.run(to: .memory(out))
+    #expect(floats(out[0]) == ramp(3, by: 2) && floats(out[1]) == [5, 6])
+    #expect(report.notes == ["'head' is missing from other; the first model's is copied"])
+  }
+}

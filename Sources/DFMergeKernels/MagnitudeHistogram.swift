@@ -4,7 +4,7 @@ import DFMergeCore
 ///
 /// One thread counts into one histogram at a time; histograms of the same digit add up.
 ///
-/// Memory: 256 KiB, or 8 MiB where operands are F64, and twice that for sums beyond 2^32.
+/// Memory: 256 KiB, or 8 MiB where operands are F64; up to three times that from 2^32 elements on.
 package final class MagnitudeHistogram: @unchecked Sendable {
   // Sendable: whoever holds it hands it from thread to thread, never shares it.
 
@@ -26,6 +26,9 @@ package final class MagnitudeHistogram: @unchecked Sendable {
     counters = .allocate(capacity: copies << digit.bits)
     counters.initialize(repeating: 0)
   }
+
+  /// The memory of one histogram.
+  package static func byteCount(isWide: Bool) -> Int { isWide ? 8 << 20 : 256 << 10 }
 
   deinit { counters.deallocate() }
 

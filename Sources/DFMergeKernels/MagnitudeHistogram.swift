@@ -4,7 +4,8 @@ import DFMergeCore
 ///
 /// One thread counts into one histogram at a time; histograms of the same digit add up.
 ///
-/// Memory: 256 KiB, or 8 MiB where operands are F64; up to three times that from 2^32 elements on.
+/// Memory: 256 KiB for the first digit of floats, 512 KiB for the second, 8 MiB where operands are
+/// F64; up to three times that from 2^32 elements on.
 package final class MagnitudeHistogram: @unchecked Sendable {
   // Sendable: whoever holds it hands it from thread to thread, never shares it.
 
@@ -22,13 +23,13 @@ package final class MagnitudeHistogram: @unchecked Sendable {
 
   package init(_ digit: MagnitudeSelection.Digit) {
     self.digit = digit
-    copies = !digit.isWide && digit.shift > 0 ? 2 : 1
-    counters = .allocate(capacity: copies << digit.bits)
+    copies = digit.isWide ? 1 : 2
+    counters = .allocate(capacity: copies << digit.bits &+ MagnitudeHistogram.spare)
     counters.initialize(repeating: 0)
   }
 
-  /// The memory of one histogram.
-  package static func byteCount(isWide: Bool) -> Int { isWide ? 8 << 20 : 256 << 10 }
+  /// The most memory of one histogram of up to 2^32 elements.
+  package static func byteCount(isWide: Bool) -> Int { isWide ? 8 << 20 : 512 << 10 }
 
   deinit { counters.deallocate() }
 
@@ -68,6 +69,8 @@ package final class MagnitudeHistogram: @unchecked Sendable {
     return total
   }
 
+  /// Counters that the second digit of floats wants after the last.
+  private static let spare = 32
   /// Longest run that one call of a loop takes.
   private static let longestRun = 1 << 30
 

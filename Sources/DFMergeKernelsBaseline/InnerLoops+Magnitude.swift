@@ -27,7 +27,8 @@ extension InnerLoops {
     Int(dfmk_count_upper_f32(counts, x, base, Int64(n)))
   }
 
-  /// Counts the lower 16 bits of those keys of floats whose upper 15 are `upper`.
+  /// Counts the lower 16 bits of those keys of floats whose upper 15 are `upper`; two
+  /// counters per pattern.
   @inline(never)
   package static func countLower(
     _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,

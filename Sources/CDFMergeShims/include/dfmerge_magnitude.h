@@ -129,36 +129,50 @@ DFMK_INLINE int64_t dfmk_count_upper_f32(uint32_t *counts, const void *x, const 
     return found;
 }
 
-/** Counts the lower 16 bits of those keys of `n` floats whose upper 15 bits are `upper`. Few
- * match as a rule, so sixteen are skipped at once. */
+/** Counts the lower 16 bits of those keys of `n` floats whose upper 15 bits are `upper`. Sixteen of
+ * which none matches are skipped; of others, those that do not match are counted too, without a
+ * branch, by counters after the last: there may be many, for differences of 16-bit floats take few
+ * values. Two counters take turns, as above. */
 DFMK_INLINE int64_t dfmk_count_lower_f32(uint32_t *counts, const void *x, const void *b, int64_t n,
                                          uint32_t upper) {
     const char *from = (const char *)x, *base = (const char *)b;
-    dfmk_i32x16 nan = 0;
+    const dfmk_u32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     int64_t found = 0;
-    for (int64_t i = 0; i < n; i += 16) {
-        int64_t m = n - i < 16 ? n - i : 16;
-        dfmk_f32x16 v = 0, under = 0;
-        if (m == 16) {
-            v = *(const dfmk_f32x16u *)(from + 4 * i);
-            under = *(const dfmk_f32x16u *)(base + 4 * i);
-        } else {
-            __builtin_memcpy(&v, from + 4 * i, (unsigned long)m * 4);
-            __builtin_memcpy(&under, base + 4 * i, (unsigned long)m * 4);
+    while (n > 0) {
+        uint32_t digits[DFMK_KEYS];
+        int64_t m = n < DFMK_KEYS ? n : DFMK_KEYS, used = 0;
+        dfmk_i32x16 nan = 0;
+        for (int64_t i = 0; i < m; i += 16) {
+            int64_t here = m - i < 16 ? m - i : 16;
+            dfmk_f32x16 v = 0, under = 0;
+            if (here == 16) {
+                v = *(const dfmk_f32x16u *)(from + 4 * i);
+                under = *(const dfmk_f32x16u *)(base + 4 * i);
+            } else {
+                __builtin_memcpy(&v, from + 4 * i, (unsigned long)here * 4);
+                __builtin_memcpy(&under, base + 4 * i, (unsigned long)here * 4);
+            }
+            dfmk_u32x16 k = dfmk_keys_f32(v, under, &nan);
+            dfmk_i32x16 match = ((k >> 16) == upper) & ((dfmk_i32x16)lane < (int32_t)here);
+            *(dfmk_u32x16u *)(digits + used) = match ? k & 0xffff : lane + 0x10000;
+            /* Written over by the next sixteen unless one matches. */
+            used += __builtin_reduce_or(match) & 16;
         }
-        dfmk_u32x16 k = dfmk_keys_f32(v, under, &nan);
-        if (__builtin_reduce_or((k >> 16) == upper)) {
-            uint32_t keys[16];
-            __builtin_memcpy(keys, &k, sizeof keys);
-            for (int64_t j = 0; j < m; j++)
-                if (keys[j] >> 16 == upper) counts[keys[j] & 0xffff]++;
+        for (int64_t i = 0; i < used; i += 4) {
+            uint64_t two, more;
+            __builtin_memcpy(&two, digits + i, 8);
+            __builtin_memcpy(&more, digits + i + 2, 8);
+            counts[2 * (two & 0xffffffff)]++;
+            counts[2 * (two >> 32) + 1]++;
+            counts[2 * (more & 0xffffffff)]++;
+            counts[2 * (more >> 32) + 1]++;
         }
-        if ((i & 0xffffff) == 0xfffff0) {
-            found -= __builtin_reduce_add(nan);
-            nan = 0;
-        }
+        found -= __builtin_reduce_add(nan);
+        n -= m;
+        from += 4 * m;
+        base += 4 * m;
     }
-    return found - __builtin_reduce_add(nan);
+    return found;
 }
 
 /** Counts the 21 bits from `shift` on of those keys of `n` doubles whose bits above are `upper`. */

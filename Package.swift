@@ -18,7 +18,8 @@ let loopSettings: [SwiftSetting] = [.unsafeFlags(["-disable-cmo"])]
 let levelTargets: [Target] = levels.map { name, cpu in
   .target(
     name: "DFMergeKernels\(name)", dependencies: ["CDFMergeShims"],
-    swiftSettings: loopSettings + [.unsafeFlags(["-Xcc", "-march=\(cpu)"])])
+    swiftSettings: loopSettings
+      + [.unsafeFlags(["-Xcc", "-march=\(cpu)"]), .define("DFMERGE_LONG_STEPS")])
 }
 
 // One module per row of docs/architecture.md. Imports run one way, top to bottom of this list;

@@ -22,11 +22,12 @@ extension WeightSource {
 
 /// Weights under another label, for messages and options by model.
 public final class LabelledWeights: WeightSource {
-  private let source: any WeightSource
+  /// The weights themselves.
+  public let source: any WeightSource
   public let label: String
 
   public init(_ source: any WeightSource, label: String) {
-    self.source = source
+    self.source = (source as? LabelledWeights)?.source ?? source
     self.label = label
   }
 

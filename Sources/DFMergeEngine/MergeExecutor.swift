@@ -7,9 +7,12 @@ import Synchronization
 /// Carries out a plan: several threads read pieces of the inputs, run a method over them and write
 /// the result.
 package struct MergeExecutor: Sendable {
-  /// Elements that a method gets at a time: those of a dozen F32 operands stay in a core's own
-  /// cache. Fixed, so that no result can depend on the number of threads or the size of pieces.
-  package static let blockElements = 1 << 14
+  /// Elements that a method gets at a time. Fixed, so that no sum that is reported can depend on
+  /// the number of threads or the size of pieces.
+  package static let blockElements = 1 << 16
+
+  /// Results of more bytes than this are written past the caches: more than most caches hold.
+  private static let cachedBytes = 1 << 25
 
   package let plan: MergePlan
   package let target: MergeTarget
@@ -18,6 +21,7 @@ package struct MergeExecutor: Sendable {
   private let readsFiles: Bool
   let list: WorkList
   let tensorKeys: [UInt64]
+  private let bypassesCache: Bool
 
   /// For a search: memory is written again and again, and files are used as they are mapped, for
   /// they are read again with every candidate.
@@ -43,6 +47,9 @@ package struct MergeExecutor: Sendable {
     allowsNonFinite = settings.allowsNonFinite
     list = WorkList(plan, elements: resources.pieceElements)
     tensorKeys = plan.entries.map { CounterRandom.key(of: $0.output.name) }
+    // What goes to a file is copied from the buffer at once.
+    let isMemory = if case .memory = target { true } else { false }
+    bypassesCache = isMemory && resources.bytesWritten > MergeExecutor.cachedBytes
   }
 
   /// Fisher values of one model, by number of the plan's entry; nil where a tensor has none.
@@ -105,7 +112,8 @@ package struct MergeExecutor: Sendable {
   ) throws(DFMergeError) -> UnsafeRawBufferPointer {
     let entry = plan.entries[number]
     let address = try place(piece, &buffer)
-    let out = MutableElements(pointer: address, dtype: entry.output.dtype)
+    let out = MutableElements(
+      pointer: address, dtype: entry.output.dtype, bypassesCache: bypassesCache)
     let base = try entry.base.map { (view) throws(DFMergeError) in
       try buffer.elements(view, from: piece.offset, count: piece.count)
     }
@@ -136,7 +144,8 @@ package struct MergeExecutor: Sendable {
   ) throws(DFMergeError) -> UnsafeRawBufferPointer {
     let address = try place(piece, &buffer)
     let from = try buffer.elements(source, from: piece.offset, count: piece.count)
-    let out = MutableElements(pointer: address, dtype: piece.output.dtype)
+    let out = MutableElements(
+      pointer: address, dtype: piece.output.dtype, bypassesCache: bypassesCache)
     for start in stride(from: 0, to: piece.count, by: MergeExecutor.blockElements) {
       let count = min(MergeExecutor.blockElements, piece.count - start)
       outcome.add(

@@ -1,4 +1,5 @@
 import DFMergeCore
+import DFMergeIO
 import DFMergeKernels
 import DFMergeMethods
 
@@ -21,7 +22,7 @@ package struct MergeResources: Sendable {
   /// The pieces that are tried, largest first: there must be some for every thread, and memory for
   /// them. The first is where reading and writing a file cost no more by the call than by the
   /// byte; in memory, smaller ones share out better.
-  private static let pieceSizes = [1 << 18, 1 << 17, 1 << 16, 1 << 15, 1 << 14]
+  private static let pieceSizes = [1 << 18, 1 << 17, MergeExecutor.blockElements]
 
   /// - Throws: `.outOfMemory` when `settings.maxMemory` is less than the smallest piece takes.
   package init(
@@ -62,7 +63,9 @@ package struct MergeResources: Sendable {
       left.contains($1.name) ? $0 : $0 &+ $1.byteCount
     }
 
-    let fixed = MergeResources.fixedBytes(plan, statistics)
+    let fixed =
+      MergeResources.fixedBytes(plan, statistics)
+      + (toFiles ? CheckpointWriter.stagingByteCount : 0)
     let perThread =
       MergeResources.threadBytes
       + statistics.reduce(0) { max($0, StatisticsPass.threadBytes($1, plan)) }
@@ -74,7 +77,7 @@ package struct MergeResources: Sendable {
     search: for threads in stride(from: wanted, through: 1, by: -1) {
       for elements in MergeResources.pieceSizes
       where elements == MergeResources.pieceSizes.last
-        || (usesFiles || elements <= 1 << 16) && plan.elementCount / elements >= 4 * threads
+        || usesFiles && plan.elementCount / elements >= 4 * threads
       {
         let bytes = MergeResources.pieceBytes(
           plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
@@ -88,7 +91,7 @@ package struct MergeResources: Sendable {
       let least =
         fixed + perThread
         + MergeResources.pieceBytes(
-          plan, elements: 1 << 14, toFiles: toFiles, readsFiles: readsFiles)
+          plan, elements: MergeExecutor.blockElements, toFiles: toFiles, readsFiles: readsFiles)
       throw DFMergeError(
         .outOfMemory,
         "max_memory is \(limit) bytes, but this merge needs \(least) at least; raise it.",

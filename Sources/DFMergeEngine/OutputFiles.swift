@@ -19,19 +19,32 @@ struct OutputFiles {
       numbers.append(left.contains(output.name) ? nil : next)
       if !left.contains(output.name) { next += 1 }
     }
-    if OutputFiles.isFile(path) {
-      let writer = try SafetensorsWriter(path: path, tensors: specs)
+    let reference = (merge.base ?? merge.models.first).map(OutputFiles.unlabelled)
+    let metadata =
+      reference.map { CarriedMetadata.from($0, writing: specs.map(\.name)) } ?? [:]
+    guard !OutputFiles.isFile(path) else {
+      let writer = try SafetensorsWriter(path: path, tensors: specs, metadata: metadata)
       file = writer
       folder = nil
       target = .sink(writer, tensors: numbers)
-    } else {
-      let writer = try CheckpointWriter(
-        folder: path, tensors: specs, shardSize: merge.settings.maxShardSize,
-        copyingFilesFrom: merge.settings.copiesFiles ? OutputFiles.baseFolder(of: merge) : nil)
-      file = nil
-      folder = writer
-      target = .sink(writer, tensors: numbers)
+      return
     }
+    let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
+    let copies = merge.settings.copiesFiles
+    let writer = try CheckpointWriter(
+      folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
+      copyingFilesFrom: copies ? baseFolder : nil)
+    if copies {
+      let record = try MergeRecord(merge)
+      try writer.add(try record.recipe(), as: MergeRecord.recipeName)
+      let name = path.split(separator: "/").last.map(String.init) ?? path
+      try writer.add(
+        try record.card(outputName: name, baseFolder: baseFolder), as: MergeRecord.cardName)
+    }
+    if let dtype = merge.settings.dtype { writer.setConfigDType(dtype) }
+    file = nil
+    folder = writer
+    target = .sink(writer, tensors: numbers)
   }
 
   /// Completes the files and gives them their names.
@@ -42,9 +55,9 @@ struct OutputFiles {
 
   static func isFile(_ path: String) -> Bool { path.hasSuffix(".safetensors") }
 
-  /// The folder whose other files go along: that of the base, or of the first model.
-  private static func baseFolder(of merge: Merge) -> String? {
-    (merge.base ?? merge.models.first)?.location.flatMap { isFolder($0) ? $0 : nil }
+  /// The weights behind a label, which know their files.
+  static func unlabelled(_ source: any WeightSource) -> any WeightSource {
+    (source as? LabelledWeights)?.source ?? source
   }
 
   private static func isFolder(_ path: String) -> Bool {

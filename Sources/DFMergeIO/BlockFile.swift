@@ -42,6 +42,13 @@ final class BlockFile: @unchecked Sendable {
     direct = nil
   }
 
+  /// What is wrong when a byte came twice, so that another is missing.
+  var overlap: DFMergeError {
+    DFMergeError(
+      .invalidState, "Pieces written to \(file.path) overlap; write every byte once.",
+      context: ["path": file.path])
+  }
+
   /// The bytes of block `number`; the last may be shorter.
   func byteCount(ofBlock number: Int) -> Int {
     min(BlockWriter.blockByteCount, byteCount - number * BlockWriter.blockByteCount)
@@ -95,4 +102,14 @@ final class Block {
   }
 
   var isFull: Bool { filledByteCount == file.byteCount(ofBlock: number) }
+
+  /// Whether no byte came twice.
+  var isDisjoint: Bool {
+    var end = 0
+    for range in filled.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      guard range.lowerBound >= end else { return false }
+      end = range.upperBound
+    }
+    return true
+  }
 }

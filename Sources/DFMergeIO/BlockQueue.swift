@@ -58,7 +58,9 @@ final class BlockQueue: @unchecked Sendable {
       block.users -= 1
       block.filled.append(range)
       block.filledByteCount += range.count
-      if block.isFull { send(block) }
+      guard block.isFull else { return }
+      if !block.isDisjoint { block.file.failure = block.file.overlap }
+      send(block)
     }
   }
 
@@ -98,6 +100,8 @@ final class BlockQueue: @unchecked Sendable {
 
   func waitUntilSealed(_ file: BlockFile) throws(DFMergeError) {
     try monitor.locked { () throws(DFMergeError) in
+      // As many bytes as the file has were given: a block that lacks some was left out for others.
+      if !file.open.isEmpty { file.failure = file.failure ?? file.overlap }
       while !file.isSealed, file.failure == nil { monitor.wait() }
       if let failure = file.failure { throw failure }
     }

@@ -28,20 +28,20 @@ public final class CheckpointWriter: @unchecked Sendable {
   public let folder: String
   /// The weight files in order; the index is not among them.
   public let fileNames: [String]
-  private let plan: ShardPlan
-  private let shardOfTensor: [String: Int]
+  let plan: ShardPlan
+  let shardOfTensor: [String: Int]
   /// Of each announced tensor: its shard and its place among the shard's tensors.
-  private let places: [(shard: Int, position: Int)]
-  private let metadata: [String: String]
-  private let base: String?
-  private var writers: [SafetensorsWriter?]
-  private var staged: [AtomicFile] = []
-  private var madeFolders: [String]
+  let places: [(shard: Int, position: Int)]
+  let metadata: [String: String]
+  let base: String?
+  var writers: [SafetensorsWriter?]
+  var staged: [AtomicFile] = []
+  var madeFolders: [String]
   private var isFinished = false
-  private let monitor = Monitor()
-  private var blockWriter: BlockWriter?
-  private var extraFiles: [(name: String, contents: [UInt8])] = []
-  private var configDType: DType?
+  let monitor = Monitor()
+  var blockWriter: BlockWriter?
+  var extraFiles: [(name: String, contents: [UInt8])] = []
+  var configDType: DType?
 
   /// Starts a checkpoint; makes the folder, and those above it, where they are missing.
   /// - Parameters:
@@ -111,59 +111,6 @@ public final class CheckpointWriter: @unchecked Sendable {
     if writer.isComplete { try writer.seal() }
   }
 
-  /// Writes the bytes from `offset` on of a tensor, from any thread, in any order.
-  ///
-  /// As ``SafetensorsWriter/write(_:tensor:at:)``. A shard has two descriptors open from its first
-  /// byte until its last is on the disk; pieces in the order of the tensors keep few shards open,
-  /// and at worst 200 shards take 400 (`ulimit -n`).
-  /// - Parameter tensor: its place in the list that the writer was started with.
-  package func write(
-    _ bytes: UnsafeRawBufferPointer, tensor: Int, at offset: Int
-  ) throws(DFMergeError) {
-    guard places.indices.contains(tensor) else {
-      throw DFMergeError(
-        .invalidArgument,
-        "\(folder) was started with \(places.count) tensors; there is none at place \(tensor).",
-        context: ["path": folder])
-    }
-    let place = places[tensor]
-    let writer = try monitor.locked { () throws(DFMergeError) -> SafetensorsWriter in
-      try self.writer(ofShard: place.shard)
-    }
-    try writer.write(bytes, tensor: place.position, at: offset) {
-      () throws(DFMergeError) -> BlockWriter in
-      try monitor.locked { () throws(DFMergeError) -> BlockWriter in
-        if let blockWriter { return blockWriter }
-        let shared = try BlockWriter()
-        blockWriter = shared
-        return shared
-      }
-    }
-  }
-
-  /// The memory that `write` takes for all shards together, in bytes.
-  package static var stagingByteCount: Int { BlockWriter.memoryByteCount }
-
-  /// Adds a file to the folder: it comes and goes with the weights, in place of the base's file of
-  /// the same name.
-  /// - Throws: `.invalidArgument` for a name with a folder in it, or one of weights.
-  package func add(_ contents: [UInt8], as name: String) throws(DFMergeError) {
-    guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), !name.utf8.contains(0),
-      CheckpointCompanions.isCompanion(name)
-    else {
-      throw DFMergeError(
-        .invalidArgument,
-        "\(quoted(name)) is no name for a file beside weights; use one like README.md.",
-        context: ["path": folder])
-    }
-    extraFiles.removeAll { $0.name == name }
-    extraFiles.append((name, contents))
-  }
-
-  /// Says that the weights are written as `dtype`, not the base's: its `config.json` goes along
-  /// with that dtype. See ``ConfigText``.
-  package func setConfigDType(_ dtype: DType) { configDType = dtype }
-
   /// Makes everything durable, gives the files their names, and removes an older save.
   /// - Parameter poll: called before each file is completed, and not once names change.
   /// - Throws: `.invalidState` when a tensor lacks bytes; `.ioFailure`.
@@ -210,73 +157,5 @@ public final class CheckpointWriter: @unchecked Sendable {
     for tensor in tensors { try writer.append(tensor.bytes, to: tensor.name, poll: poll) }
     try writer.finish(poll: poll)
     return writer.fileNames
-  }
-}
-
-extension CheckpointWriter {
-  private func writer(ofShard shard: Int) throws(DFMergeError) -> SafetensorsWriter {
-    if let writer = writers[shard] { return writer }
-    let part = plan.shards[shard]
-    let writer = try SafetensorsWriter(
-      path: Folder.join(folder, part.fileName), tensors: part.tensors, metadata: metadata)
-    writers[shard] = writer
-    return writer
-  }
-
-  private func stageIndex() throws(DFMergeError) -> AtomicFile? {
-    guard plan.isSharded else { return nil }
-    let text = CheckpointIndex.text(
-      shardOfTensor: plan.fileNameOfTensor, totalByteCount: plan.totalByteCount)
-    return try stage(Array(text.utf8), as: CheckpointNames.index)
-  }
-
-  private func stageCompanions(
-    poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) {
-    staged = []  // What an earlier `finish` staged before its `poll` threw.
-    for file in extraFiles {
-      try poll()
-      staged.append(try stage(file.contents, as: file.name))
-    }
-    guard let base else { return }
-    let isInPlace = FileIdentity.of(base) == FileIdentity.of(folder)
-    let companions = try CheckpointCompanions(base: base)
-    if !isInPlace {
-      for name in companions.folders {
-        madeFolders += try Folder.make(Folder.join(folder, name))
-      }
-    }
-    for name in companions.relativePaths where !extraFiles.contains(where: { $0.name == name }) {
-      try poll()
-      if name == CheckpointNames.config, let configDType {
-        let text = try InputFile(path: Folder.join(base, name)).readAll()
-        staged.append(try stage(ConfigText.setting(configDType, in: text), as: name))
-      } else if !isInPlace {
-        staged.append(
-          try CheckpointCompanions.stage(
-            Folder.join(base, name), as: Folder.join(folder, name), poll: poll))
-      }
-    }
-  }
-
-  /// A durable file that still has to be published.
-  private func stage(_ contents: [UInt8], as name: String) throws(DFMergeError) -> AtomicFile {
-    let file = try AtomicFile(path: Folder.join(folder, name), byteCount: contents.count)
-    try file.write(contents)
-    try file.seal()
-    return file
-  }
-
-  /// Removes the weight files of an older save that the new one did not replace. `names` are the
-  /// folder's files before the new ones came.
-  private func removeOlderSave(_ names: [String]) throws(DFMergeError) {
-    let current = Set(fileNames)
-    for name in names where !current.contains(name) {
-      let isOld =
-        CheckpointNames.isShard(name)
-        || (plan.isSharded ? name == CheckpointNames.single : name == CheckpointNames.index)
-      if isOld { try Folder.removeFile(Folder.join(folder, name)) }
-    }
-    try Folder.synchronize(folder)
   }
 }

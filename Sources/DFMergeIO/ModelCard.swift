@@ -114,7 +114,7 @@ extension MergeRecord {
     lines.append("    [\(models.map { text($0.publicName) }.joined(separator: ", "))],")
     lines.append("    method=\(text(method)),")
     // Values by label become lists: a label may be a path.
-    let lists = Dictionary(uniqueKeysWithValues: perModel.map { ($0.name, JSONValue.array($0.values)) })
+    let lists = perModel.map { ($0.name, JSONValue.array($0.values)) }
     let given = options.merging(lists) { _, list in list }
     if !given.isEmpty { lines.append("    options=\(try MergeRecord.python(.object(given))),") }
     if let dtype { lines.append("    dtype=\(text(dtype.name)),") }

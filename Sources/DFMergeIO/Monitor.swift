@@ -1,4 +1,3 @@
-import DFMergeCore
 import Glibc
 
 /// A lock with a signal: one thread at a time inside `locked`, which can wait for the others there.
@@ -22,17 +21,12 @@ final class Monitor: @unchecked Sendable {
   }
 
   /// The result of `body`, alone under the lock.
-  func locked<Result>(_ body: () throws(DFMergeError) -> Result) throws(DFMergeError) -> Result {
+  func locked<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return try body()
-  }
-
-  /// The result of `body`, which cannot fail, alone under the lock.
-  func locked<Result>(_ body: () -> Result) -> Result {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return body()
   }
 
   /// Leaves the lock until another thread calls `wakeAll`; inside `locked` only.

@@ -12,9 +12,7 @@ package enum PublicName {
       let id = String(part.dropFirst("models--".count)).replacing("--", with: "/")
       if isHubID(id) || isHubName(Substring(id)) { return id }
     }
-    let isInside =
-      !path.hasPrefix("/") && !path.hasPrefix("~") && !parts.contains("..")
-      && !path.contains(":") && !path.contains("\\")
+    let isInside = !path.hasPrefix("/") && !path.hasPrefix("~") && !parts.contains("..")
     if isInside { return path }
     return parts.last { $0 != ".." && $0 != "." }.map(String.init) ?? "model"
   }

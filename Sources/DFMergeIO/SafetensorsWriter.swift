@@ -22,16 +22,16 @@ public final class SafetensorsWriter: @unchecked Sendable {
   public let path: String
   /// The size that the file will have.
   public let byteCount: Int
-  private let layout: SafetensorsLayout
-  private let tensors: [TensorSpec]
+  let layout: SafetensorsLayout
+  let tensors: [TensorSpec]
   private let positions: [String: Int]
   /// The bytes that were given of each tensor.
-  private var written: [Int]
-  private var missingByteCount: Int
-  private let file: AtomicFile
-  private let monitor = Monitor()
+  var written: [Int]
+  var missingByteCount: Int
+  let file: AtomicFile
+  let monitor = Monitor()
   /// What writes by place, from the first such piece on.
-  private var blocks: (writer: BlockWriter, file: BlockFile)?
+  var blocks: (writer: BlockWriter, file: BlockFile)?
 
   /// Starts a file.
   /// - Parameters:
@@ -88,59 +88,6 @@ public final class SafetensorsWriter: @unchecked Sendable {
     missingByteCount -= bytes.count
   }
 
-  /// Writes the bytes from `offset` on of a tensor, from any thread, in any order.
-  ///
-  /// The bytes are copied and go to the disk in large blocks while the caller goes on. Each byte is
-  /// to be given once: pieces that overlap are not noticed here, but then the tensor gets more
-  /// bytes than it has. The file is made durable as soon as all its bytes have come. All pieces
-  /// have been given before `finish` is called. Memory: ``CheckpointWriter/stagingByteCount``.
-  /// - Parameter tensor: its place in the list that the writer was started with.
-  /// - Throws: `.invalidArgument` for a place outside the tensor, or more bytes than it has;
-  ///   `.invalidState` after an `append`; `.ioFailure`, also of an earlier piece: the file can then
-  ///   not be finished.
-  package func write(
-    _ bytes: UnsafeRawBufferPointer, tensor: Int, at offset: Int
-  ) throws(DFMergeError) {
-    try write(bytes, tensor: tensor, at: offset) { () throws(DFMergeError) in try BlockWriter() }
-  }
-
-  /// ``write(_:tensor:at:)`` through a block writer that is asked for once, with the first piece.
-  func write(
-    _ bytes: UnsafeRawBufferPointer, tensor: Int, at offset: Int,
-    through makeWriter: () throws(DFMergeError) -> BlockWriter
-  ) throws(DFMergeError) {
-    guard tensors.indices.contains(tensor) else {
-      throw DFMergeError(
-        .invalidArgument,
-        "\(path) was started with \(tensors.count) tensors; there is none at place \(tensor).",
-        context: ["path": path])
-    }
-    let spec = tensors[tensor]
-    guard offset >= 0, bytes.count <= spec.byteCount, offset <= spec.byteCount - bytes.count else {
-      throw DFMergeError(
-        .invalidArgument,
-        "Tensor \(quoted(spec.name)) of \(path) has \(spec.byteCount) bytes; \(bytes.count) at "
-          + "\(offset) do not lie in it.",
-        context: ["tensor": spec.name, "path": path])
-    }
-    guard !bytes.isEmpty else { return }
-    let blocks = try monitor.locked {
-      () throws(DFMergeError) -> (writer: BlockWriter, file: BlockFile) in
-      try checkRoom(for: bytes.count, in: tensor)
-      let blocks: (writer: BlockWriter, file: BlockFile)
-      if let started = self.blocks {
-        blocks = started
-      } else {
-        blocks = try startBlocks(makeWriter, tensor: spec.name)
-        self.blocks = blocks
-      }
-      written[tensor] += bytes.count
-      missingByteCount -= bytes.count
-      return blocks
-    }
-    try blocks.writer.write(bytes, to: blocks.file, at: start(of: tensor) + offset)
-  }
-
   /// Makes the file durable and gives it its name.
   /// - Parameter poll: called once before; what it throws ends the call with nothing changed.
   /// - Throws: `.invalidState` when a tensor lacks bytes, naming it; `.ioFailure`.
@@ -191,9 +138,9 @@ public final class SafetensorsWriter: @unchecked Sendable {
 }
 
 extension SafetensorsWriter {
-  private func start(of position: Int) -> Int { layout.offsets[tensors[position].name] ?? 0 }
+  func start(of position: Int) -> Int { layout.offsets[tensors[position].name] ?? 0 }
 
-  private func checkRoom(for count: Int, in position: Int) throws(DFMergeError) {
+  func checkRoom(for count: Int, in position: Int) throws(DFMergeError) {
     let tensor = tensors[position]
     guard count <= tensor.byteCount - written[position] else {
       throw DFMergeError(
@@ -202,20 +149,5 @@ extension SafetensorsWriter {
           + "\(written[position]) are written and \(count) more were given.",
         context: ["tensor": tensor.name, "path": path])
     }
-  }
-
-  private func startBlocks(
-    _ makeWriter: () throws(DFMergeError) -> BlockWriter, tensor: String
-  ) throws(DFMergeError) -> (writer: BlockWriter, file: BlockFile) {
-    guard written.allSatisfy({ $0 == 0 }) else {
-      throw DFMergeError(
-        .invalidState,
-        "\(path) is being appended to; give all pieces in one way, by place or in order.",
-        context: ["tensor": tensor, "path": path])
-    }
-    return (
-      try makeWriter(),
-      BlockFile(file, byteCount: byteCount, headByteCount: layout.head.count)
-    )
   }
 }

@@ -36,20 +36,28 @@ package struct BernoulliMask: Sendable {
     tensorKey &+ UInt64(truncatingIfNeeded: model) &* 0x9e37_79b9_7f4a_7c15
   }
 
-  /// `x` where the chunk's elements are kept, `b` where they are dropped; in `scratch`, or where `x`
-  /// is when all are kept.
-  @inline(__always)
+  /// The chunk of `x` where elements are kept, and of `base` where they are dropped: in `scratch`,
+  /// or where `x` is when all are kept. `spare` is another scratch.
   func applied(
-    to x: UnsafeRawPointer, base: UnsafeRawPointer, _ chunk: Chunk, model: Int, wide: Bool,
-    scratch: UnsafeMutableRawPointer, loops: any InnerLoopSet.Type
-  ) -> UnsafeRawPointer {
+    to x: Elements, base: Elements, _ chunk: Chunk, model: Int,
+    scratch: UnsafeMutableRawPointer, spare: UnsafeMutableRawPointer,
+    loops: any InnerLoopSet.Type
+  ) -> Elements {
     let limit = limit(model)
-    if limit == 1 << 32 { return x }
-    // The padding is copied too: it is read, though nothing depends on it.
+    if limit == 1 << 32 { return x.advanced(by: chunk.start) }
+    var (mine, other) = (x.advanced(by: chunk.start), base.advanced(by: chunk.start))
+    if mine.dtype != other.dtype {
+      // A type that holds both.
+      let wide = mine.dtype == .f64 || other.dtype == .f64
+      widen(mine, count: chunk.count, wide: wide, into: scratch, loops: loops)
+      widen(other, count: chunk.count, wide: wide, into: spare, loops: loops)
+      mine = Elements(pointer: UnsafeRawPointer(scratch), dtype: wide ? .f64 : .f32)
+      other = Elements(pointer: UnsafeRawPointer(spare), dtype: mine.dtype)
+    }
     loops.drop(
-      x, base: base, into: scratch, n: chunk.padded, wide: wide, seed: seed,
-      stream: stream(model), first: UInt64(truncatingIfNeeded: offset &+ chunk.start),
-      limit: limit)
-    return UnsafeRawPointer(scratch)
+      mine.pointer, base: other.pointer, into: scratch, n: chunk.count,
+      width: mine.dtype.bitWidth >> 3, seed: seed, stream: stream(model),
+      first: UInt64(truncatingIfNeeded: offset &+ chunk.start), limit: limit)
+    return Elements(pointer: UnsafeRawPointer(scratch), dtype: mine.dtype)
   }
 }

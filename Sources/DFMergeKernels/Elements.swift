@@ -29,19 +29,25 @@ package struct MutableElements: @unchecked Sendable {
   // Sendable: the fields are immutable; callers give each thread a range of its own to write.
   package let pointer: UnsafeMutableRawPointer
   package let dtype: DType
+  /// Whether kernels may write past the caches: right for results that are together larger than a
+  /// cache, for then nobody finds them there and the caches keep what is read. Changes no result.
+  package let bypassesCache: Bool
 
   /// - Precondition: `dtype.isMergeable`.
   @inline(__always)
-  package init(pointer: UnsafeMutableRawPointer, dtype: DType) {
+  package init(pointer: UnsafeMutableRawPointer, dtype: DType, bypassesCache: Bool = false) {
     precondition(dtype.isMergeable, "Kernels take F64, F32, F16 and BF16 only.")
     self.pointer = pointer
     self.dtype = dtype
+    self.bypassesCache = bypassesCache
   }
 
   /// The elements from number `elements` on.
   @inline(__always)
   package func advanced(by elements: Int) -> MutableElements {
-    MutableElements(pointer: pointer + elements &* (dtype.bitWidth >> 3), dtype: dtype)
+    MutableElements(
+      pointer: pointer + elements &* (dtype.bitWidth >> 3), dtype: dtype,
+      bypassesCache: bypassesCache)
   }
 
   /// The same elements, to read.

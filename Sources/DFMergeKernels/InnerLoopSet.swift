@@ -1,3 +1,4 @@
+import CDFMergeShims
 import DFMergeKernelsBaseline
 
 #if DFMERGE_CPU_LEVELS
@@ -9,35 +10,32 @@ import DFMergeKernelsBaseline
 ///
 /// A kernel asks for them once per call and hands them on, so one call never mixes levels.
 protocol InnerLoopSet {
+  static func convert(
+    into out: dfmk_output, _ x: dfmk_input, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func copy(
+    into out: dfmk_output, _ x: dfmk_input, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
   static func addProducts(
-    into out: UnsafeMutableRawPointer, _ x: UnsafePointer<UnsafeRawPointer>,
-    weights: UnsafePointer<Double>, models: Int, n: Int, wide: Bool
+    into out: dfmk_output, _ models: UnsafePointer<dfmk_model>, count: Int, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func addTaskVectors(
-    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
-    _ x: UnsafePointer<UnsafeRawPointer>, coefficients: UnsafePointer<Double>, models: Int, n: Int,
-    wide: Bool
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func mergeTaskVectors(
-    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
-    _ x: UnsafePointer<UnsafeRawPointer>, weights: UnsafePointer<UnsafeRawPointer>,
-    coefficients: UnsafePointer<Double>, epsilon: Double, models: Int, n: Int, wide: Bool,
-    weightsAreWide: Bool
-  )
-  static func interpolate(
-    into out: UnsafeMutableRawPointer, lower: UnsafeRawPointer, upper: UnsafeRawPointer?,
-    fraction: Double, n: Int, wide: Bool
-  )
-  static func add(_ epsilon: Double, to values: UnsafeMutableRawPointer, n: Int)
-  static func squareRoot(
-    of values: UnsafeMutableRawPointer, adding epsilon: Double, n: Int
-  )
-  static func weigh(
-    _ values: UnsafeMutableRawPointer, floor: Double, weight: Double, n: Int
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    weight kind: Int, epsilon: Double, exponent: Double, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func average(
-    into out: UnsafeMutableRawPointer, _ x: UnsafePointer<UnsafeRawPointer>,
-    weights: UnsafePointer<UnsafeRawPointer>, models: Int, n: Int, wide: Bool
+    into out: dfmk_output, _ models: UnsafePointer<dfmk_model>, count: Int, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func interpolate(
+    into values: UnsafeMutableRawPointer, _ model: UnsafePointer<dfmk_model>, start: Int, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func power(
     of values: UnsafeMutableRawPointer, adding epsilon: Double, exponent: Double, lowest: Double,
@@ -62,11 +60,12 @@ protocol InnerLoopSet {
     _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
   )
   static func accumulate(
-    into acc: UnsafeMutableRawPointer, _ values: UnsafeRawPointer, weight: Double, squared: Bool,
-    n: Int, wide: Bool
+    into acc: dfmk_output, _ values: dfmk_input, weight: Double, squared: Bool, n: Int
   )
-  static func addSquares(
-    of values: UnsafeRawPointer, to sums: UnsafeMutableRawPointer, n: Int, wide: Bool
+  static func addSquares(of x: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int)
+  static func addProducts(
+    of g: dfmk_input, _ x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
+    n: Int
   )
   static func firstInvalid16(
     _ x: UnsafeRawPointer, infinity: UInt16, refusingNegative: Bool, n: Int
@@ -95,21 +94,20 @@ protocol InnerLoopSet {
   ) -> Int
   static func drop(
     _ x: UnsafeRawPointer, base: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int,
-    wide: Bool, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64
+    width: Int, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64
   )
   static func elect(
-    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
-    _ x: UnsafePointer<UnsafeRawPointer>, numbers: UnsafePointer<Double>, models: Int, n: Int,
-    wide: Bool, byCount: Bool, aggregate: Int, zeroSign: Double, scale: Double
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
+    scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func addTerms(
-    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
-    _ x: UnsafePointer<UnsafeRawPointer>, numbers: UnsafePointer<Double>, models: Int, n: Int,
-    wide: Bool
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func signBalance(
-    base: UnsafeRawPointer, _ x: UnsafePointer<UnsafeRawPointer>, numbers: UnsafePointer<Double>,
-    models: Int, n: Int, wide: Bool, byCount: Bool
+    base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
   ) -> Int
 }
 

@@ -1,3 +1,4 @@
+import CDFMergeShims
 import DFMergeCore
 
 extension Kernels {
@@ -9,13 +10,13 @@ extension Kernels {
     into out: MutableElements, base: Elements, models: [Elements], terms: [TaskVectorTerm],
     election: SignElection, mask: BernoulliMask? = nil, count: Int
   ) -> StoreOutcome {
-    let byCount = election.vote == .count
-    return storeTerms(into: out, base, models, terms, mask, count) { run, sums in
-      run.loops.elect(
-        into: sums, base: run.base, run.models, numbers: run.numbers, models: models.count,
-        n: run.count, wide: run.isWide, byCount: byCount,
+    let loops = CPULevel.current.loops
+    return storeTerms(into: out, base, models, terms, mask, count) { stretch, numbers, noticed in
+      loops.elect(
+        into: stretch.out, base: stretch.base, stretch.models, count: models.count,
+        numbers: numbers, byCount: election.vote == .count,
         aggregate: election.aggregate.rawValue, zeroSign: election.tie.rawValue,
-        scale: election.scale)
+        scale: election.scale, n: stretch.n, noticed: noticed)
     }
   }
 
@@ -27,10 +28,11 @@ extension Kernels {
     into out: MutableElements, base: Elements, models: [Elements], terms: [TaskVectorTerm],
     mask: BernoulliMask? = nil, count: Int
   ) -> StoreOutcome {
-    storeTerms(into: out, base, models, terms, mask, count) { run, sums in
-      run.loops.addTerms(
-        into: sums, base: run.base, run.models, numbers: run.numbers, models: models.count,
-        n: run.count, wide: run.isWide)
+    let loops = CPULevel.current.loops
+    return storeTerms(into: out, base, models, terms, mask, count) { stretch, numbers, noticed in
+      loops.addTerms(
+        into: stretch.out, base: stretch.base, stretch.models, count: models.count,
+        numbers: numbers, n: stretch.n, noticed: noticed)
     }
   }
 
@@ -40,77 +42,93 @@ extension Kernels {
     base: Elements, models: [Elements], terms: [TaskVectorTerm], vote: SignElection.Vote,
     mask: BernoulliMask? = nil, count: Int
   ) -> Int {
+    let loops = CPULevel.current.loops
+    let numbers = numbers(of: terms, models, base)
     var balance = 0
-    forEachTermRun(base, models, terms, mask, count) { run, _, _ in
-      balance &+= run.loops.signBalance(
-        base: run.base, run.models, numbers: run.numbers, models: models.count, n: run.count,
-        wide: run.isWide, byCount: vote == .count)
+    forEachMaskedRun(base, models, mask, count) { base, models, range in
+      let whole = range.count & ~(stepSize &- 1)
+      var table = models.map { model(of: $0.input) }
+      balance &+= loops.signBalance(
+        base: base.input, table, count: models.count, numbers: numbers, byCount: vote == .count,
+        n: whole)
+      guard whole < range.count else { return }
+      FilledStep.with(operands: models.count &+ 1) { step in
+        // Zeros differ from each other by nothing, and have no vote.
+        let live = range.count &- whole
+        let last = step.copyWithZeros(base.input.advanced(by: whole), live: live)
+        for m in table.indices {
+          table[m].x = step.copyWithZeros(table[m].x.advanced(by: whole), live: live)
+        }
+        balance &+= loops.signBalance(
+          base: last, table, count: models.count, numbers: numbers, byCount: vote == .count,
+          n: stepSize)
+      }
     }
     return balance
   }
 
-  /// A chunk whose elements are ready for a loop.
-  private struct TermRun {
-    let loops: any InnerLoopSet.Type
-    let base: UnsafeRawPointer
-    let models: UnsafePointer<UnsafeRawPointer>
-    let numbers: UnsafePointer<Double>
-    /// Whole vectors: elements after the last differ from the base by nothing.
-    let count: Int
-    let isWide: Bool
+  /// Whether `tau` is the float nearest to the difference even where that is formed in double.
+  @inline(__always)
+  static func roundsToFloat(_ model: Elements, _ base: Elements) -> Bool {
+    model.dtype != .f64 && base.dtype != .f64
   }
 
-  @inline(__always)
+  private static func model(of x: dfmk_input) -> dfmk_model {
+    let none = dfmk_input(start: nil, type: 0)
+    return dfmk_model(x: x, lower: none, upper: none, fraction: 0, factor: 0, floor: 0)
+  }
+
+  /// What the loops take of the terms.
+  private static func numbers(
+    of terms: [TaskVectorTerm], _ models: [Elements], _ base: Elements
+  ) -> [Double] {
+    precondition(models.count == terms.count, "One term per model.")
+    return zip(models, terms).flatMap { model, term in
+      [
+        term.smallestKept(roundsToFloat: roundsToFloat(model, base)), term.factor, term.weight,
+      ]
+    }
+  }
+
+  /// Writes `out` with a loop over the models, masked.
   private static func storeTerms(
     into out: MutableElements, _ base: Elements, _ models: [Elements], _ terms: [TaskVectorTerm],
-    _ mask: BernoulliMask?, _ count: Int, _ loop: (TermRun, UnsafeMutableRawPointer) -> Void
+    _ mask: BernoulliMask?, _ count: Int,
+    _ loop: (LoopOperands.Stretch, [Double], UnsafeMutablePointer<dfmk_noticed>) -> Void
   ) -> StoreOutcome {
     if models.isEmpty { return convert(into: out, base, count: count) }
-    forEachTermRun(base, models, terms, mask, count) { run, chunk, sums in
-      loop(run, sums)
-      narrow(
-        UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start),
-        loops: run.loops)
+    let numbers = numbers(of: terms, models, base)
+    let factors = terms.map(\.factor)
+    var outcome = StoreOutcome()
+    forEachMaskedRun(base, models, mask, count) { base, models, range in
+      let operands = LoopOperands(
+        out: out.advanced(by: range.lowerBound), base: base, models: models, factors: factors)
+      outcome.add(operands.run(count: range.count) { loop($0, numbers, $1) })
     }
-    return outcome(of: out, count: count)
+    return outcome
   }
 
-  /// Calls `body` for each chunk, models masked, with room for its results.
-  @inline(__always)
-  private static func forEachTermRun(
-    _ base: Elements, _ models: [Elements], _ terms: [TaskVectorTerm], _ mask: BernoulliMask?,
-    _ count: Int, _ body: (TermRun, Chunk, UnsafeMutableRawPointer) -> Void
+  /// Calls `body` with base and models, dropped elements of these being the base's: for all of them
+  /// at once without a mask, otherwise for as many as the copies stay in the cache.
+  private static func forEachMaskedRun(
+    _ base: Elements, _ models: [Elements], _ mask: BernoulliMask?, _ count: Int,
+    _ body: (_ base: Elements, _ models: [Elements], _ range: Range<Int>) -> Void
   ) {
-    precondition(models.count == terms.count, "One term per model.")
-    precondition(mask.map { $0.densities.count == models.count } ?? true, "One density per model.")
     guard count > 0 else { return }
+    guard let mask else { return body(base, models, 0..<count) }
+    precondition(mask.densities.count == models.count, "One density per model.")
     let loops = CPULevel.current.loops
-    let isWide = needsDoubles(models, base)
-    var numbers: [Double] = []
-    for (model, term) in zip(models, terms) {
-      numbers.append(term.smallestKept(roundsToFloat: roundsToFloat(model, base)))
-      numbers.append(term.factor)
-      numbers.append(term.weight)
-    }
-    Workspace.with(models: models.count, slots: models.count &+ 2) { workspace in
-      numbers.withUnsafeBufferPointer { numbers in
-        guard let numbers = numbers.baseAddress ?? workspace.noNumbers else { return }
-        forEachChunk(count: count, size: workspace.chunkSize) { chunk in
-          let b = staged(base, chunk, wide: isWide, scratch: workspace.slot(1), loops: loops)
-          for m in models.indices {
-            let scratch = workspace.slot(m &+ 2)
-            var x = staged(models[m], chunk, wide: isWide, scratch: scratch, loops: loops)
-            if let mask {
-              x = mask.applied(
-                to: x, base: b, chunk, model: m, wide: isWide, scratch: scratch, loops: loops)
-            }
-            workspace.models[m] = x
-          }
-          let run = TermRun(
-            loops: loops, base: b, models: UnsafePointer(workspace.models), numbers: numbers,
-            count: chunk.padded, isWide: isWide)
-          body(run, chunk, workspace.slot(0))
+    var masked = models
+    Workspace.with(models: 0, slots: models.count &+ 1) { workspace in
+      // Whole groups of draws, where the mask starts with one.
+      forEachChunk(count: count, size: workspace.chunkSize & ~31) { chunk in
+        for m in models.indices {
+          masked[m] = mask.applied(
+            to: models[m], base: base, chunk, model: m, scratch: workspace.slot(m &+ 1),
+            spare: workspace.slot(0), loops: loops)
         }
+        body(
+          base.advanced(by: chunk.start), masked, chunk.start..<(chunk.start &+ chunk.count))
       }
     }
   }

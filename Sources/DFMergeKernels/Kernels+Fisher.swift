@@ -1,4 +1,6 @@
+import CDFMergeShims
 import DFMergeCore
+import DFMergeKernelsBaseline
 
 extension Kernels {
   /// DF-Merge's sum: `out = b + M * (sum_m W_m (c_m (x_m - b))) / (sum_m W_m)` over `M` models,
@@ -7,9 +9,10 @@ extension Kernels {
   /// - `exponent == 0` is `taskVectorSum`, to the bit; so is a single model, whose weight cancels
   ///   (with coefficient 1 the model itself, bit for bit where the types agree). The Fisher values
   ///   are not read then. No models give `b`.
-  /// - `exponent == 1` adds, `exponent == 0.5` takes the square root, both rounded correctly; any
-  ///   other exponent has a relative error of the weight below `2.2e-9 + 1.3e-10 |exponent|`, see
-  ///   `power`.
+  /// - `exponent == 1` adds, `exponent == 0.5` takes the square root, both rounded correctly. Any
+  ///   other exponent between 0 and 1 has a relative error of the weight below 2.5e-7, which is a
+  ///   few units of a float's last place, where neither `out` nor a Fisher tensor is F64. In all
+  ///   other cases it is below `2.2e-9 + 1.3e-10 |exponent|`, see `VectorPower`.
   /// - Where every weight is 0 (`epsilon == 0` and no Fisher value), all models weigh the same, as
   ///   they do in the limit of a small `epsilon`.
   /// - Fisher values are finite and not negative, `epsilon >= 0`: callers check them. A NaN weight
@@ -30,91 +33,67 @@ extension Kernels {
     precondition(models.count == fishers.count, "One Fisher tensor per model.")
     guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
-    let wide = needsDoubles(models, base)
-    // Weights that are more than a sum are computed first, a chunk at a time.
-    let plan = FisherPlan(fishers, wide: wide, isPlain: exponent == 1)
-    let power = VectorPower(exponent: exponent)
-    let modelCount = models.count
-    Workspace.with(models: modelCount, slots: 2 &* modelCount &+ 4) { workspace in
-      let sums = workspace.slot(0)
-      coefficients.withUnsafeBufferPointer { coefficients in
-        guard let c = coefficients.baseAddress else { return }
-        forEachChunk(count: count, size: workspace.chunkSize) { chunk in
-          for m in 0..<modelCount {
-            workspace.models[m] = staged(
-              models[m], chunk, wide: wide, scratch: workspace.slot(m &+ 4), loops: loops)
-            let slot = workspace.slot(m &+ modelCount &+ 4)
-            if plan.isDirect {
-              workspace.weights[m] = staged(
-                fishers[m].lower, chunk, wide: wide, scratch: slot, loops: loops)
-            } else {
-              fisherValues(fishers[m], chunk, plan, workspace, into: slot, loops: loops)
-              raise(slot, epsilon: epsilon, power: power, chunk.padded, loops)
-              workspace.weights[m] = UnsafeRawPointer(slot)
-            }
-          }
-          let b = staged(base, chunk, wide: wide, scratch: workspace.slot(1), loops: loops)
-          loops.mergeTaskVectors(
-            into: sums, base: b, UnsafePointer(workspace.models),
-            weights: UnsafePointer(workspace.weights), coefficients: c,
-            epsilon: plan.isDirect ? epsilon : 0, models: modelCount, n: chunk.padded, wide: wide,
-            weightsAreWide: !plan.isDirect)
-          narrow(
-            UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start),
-            loops: loops)
-        }
+    let operands = LoopOperands(
+      out: out, base: base, models: models, fishers: fishers, factors: coefficients)
+    let kind = weightKind(exponent, out, fishers)
+    var outcome = operands.run(count: count) { stretch, noticed in
+      if kind == FisherWeight.ready {
+        let power = VectorPower(exponent: exponent)
+        merge(stretch, models.count, power, adding: epsilon, loops, noticed)
+      } else {
+        loops.mergeTaskVectors(
+          into: stretch.out, base: stretch.base, stretch.models, count: models.count,
+          weight: kind, epsilon: epsilon, exponent: exponent, n: stretch.n, noticed: noticed)
       }
     }
-    return outcome(of: out, fishers: fishers, count: count)
+    // A negative power of infinity is 0, and nothing shows.
+    if exponent < 0 { outcome.hasInvalidFisher = operands.hasInvalidFisher(count: count) }
+    return outcome
   }
-}
 
-/// How the Fisher values of a call are read.
-struct FisherPlan {
-  /// The inner loop reads them as it reads the models: no weights are computed beforehand.
-  let isDirect: Bool
-  /// They are read as doubles.
-  let wide: Bool
+  /// How the weights are computed. Float is enough for powers when the result is no wider, but has
+  /// not the range for Fisher values of F64, nor for exponents other than those between 0 and 1.
+  private static func weightKind(
+    _ exponent: Double, _ out: MutableElements, _ fishers: [FisherElements]
+  ) -> Int {
+    if exponent == 1 { return FisherWeight.plain }
+    if exponent == 0.5 { return FisherWeight.root }
+    let isWide = fishers.contains { $0.lower.dtype == .f64 || $0.upper?.dtype == .f64 }
+    let isFloat = exponent > 0 && exponent < 1 && out.dtype != .f64 && !isWide
+    return isFloat ? FisherWeight.tempered : FisherWeight.ready
+  }
 
-  @inline(__always)
-  init(_ fishers: [FisherElements], wide modelsAreWide: Bool, isPlain: Bool) {
-    var wide = modelsAreWide
-    var between = false
-    for fisher in fishers {
-      if fisher.lower.dtype == .f64 || fisher.upper?.dtype == .f64 { wide = true }
-      if fisher.upper != nil { between = true }
+  /// The sum with weights that are computed beforehand, as doubles, a chunk at a time.
+  private static func merge(
+    _ stretch: LoopOperands.Stretch, _ modelCount: Int, _ power: VectorPower,
+    adding epsilon: Double, _ loops: any InnerLoopSet.Type,
+    _ noticed: UnsafeMutablePointer<dfmk_noticed>
+  ) {
+    let chunkSize = 256
+    let tableBytes = (modelCount &* MemoryLayout<dfmk_model>.stride &+ 63) & ~63
+    withUnsafeTemporaryAllocation(
+      byteCount: tableBytes &+ modelCount &* chunkSize &* 8, alignment: 64
+    ) { memory in
+      guard let table = memory.baseAddress else { return }
+      let models = table.bindMemory(to: dfmk_model.self, capacity: modelCount)
+      for start in stride(from: 0, to: stretch.n, by: chunkSize) {
+        let n = min(chunkSize, stretch.n &- start)
+        for m in 0..<modelCount {
+          let weights = table + tableBytes + m &* chunkSize &* 8
+          loops.interpolate(into: weights, stretch.models + m, start: start, n: n, noticed: noticed)
+          power.raise(weights, adding: epsilon, count: n, loops: loops)
+          var model = stretch.models[m]
+          model.x = model.x.advanced(by: start)
+          model.lower = Elements(pointer: weights, dtype: .f64).input
+          (models + m).initialize(to: model)
+        }
+        loops.mergeTaskVectors(
+          into: stretch.out.advanced(by: start), base: stretch.base.advanced(by: start), models,
+          count: modelCount, weight: FisherWeight.ready, epsilon: 0, exponent: power.exponent,
+          n: n, noticed: noticed)
+      }
     }
-    self.wide = wide
-    isDirect = isPlain && !between && wide == modelsAreWide
   }
 }
 
-/// Writes `F` as doubles into `out`. Uses the slots 2 and 3 of the workspace.
-@inline(__always)
-func fisherValues(
-  _ fisher: FisherElements, _ chunk: Chunk, _ plan: FisherPlan, _ workspace: Workspace,
-  into out: UnsafeMutableRawPointer, loops: any InnerLoopSet.Type
-) {
-  let lower = staged(
-    fisher.lower, chunk, wide: plan.wide, scratch: workspace.slot(2), loops: loops)
-  let upper = fisher.upper.map {
-    staged($0, chunk, wide: plan.wide, scratch: workspace.slot(3), loops: loops)
-  }
-  loops.interpolate(
-    into: out, lower: lower, upper: upper, fraction: fisher.fraction, n: chunk.padded,
-    wide: plan.wide)
-}
-
-/// `W = (F + epsilon)^exponent`, in place.
-private func raise(
-  _ values: UnsafeMutableRawPointer, epsilon: Double, power: VectorPower, _ n: Int,
-  _ loops: any InnerLoopSet.Type
-) {
-  if power.exponent == 1 {
-    loops.add(epsilon, to: values, n: n)
-  } else if power.exponent == 0.5 {
-    loops.squareRoot(of: values, adding: epsilon, n: n)
-  } else {
-    power.raise(values, adding: epsilon, count: n, loops: loops)
-  }
-}
+private typealias FisherWeight = DFMergeKernelsBaseline.FisherWeight

@@ -22,30 +22,11 @@ extension Kernels {
       modelCount == fishers.count && modelCount == weights.count && modelCount == floors.count,
       "One Fisher tensor, one weight and one floor per model.")
     if modelCount == 1 { return convert(into: out, models[0], count: count) }
-    guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
-    let wide = needsDoubles(models)
-    let plan = FisherPlan(fishers, wide: wide, isPlain: false)
-    Workspace.with(models: modelCount, slots: 2 &* modelCount &+ 4) { workspace in
-      let means = workspace.slot(0)
-      forEachChunk(count: count, size: workspace.chunkSize) { chunk in
-        let n = chunk.padded
-        for m in 0..<modelCount {
-          workspace.models[m] = staged(
-            models[m], chunk, wide: wide, scratch: workspace.slot(m &+ 4), loops: loops)
-          let slot = workspace.slot(m &+ modelCount &+ 4)
-          fisherValues(fishers[m], chunk, plan, workspace, into: slot, loops: loops)
-          loops.weigh(slot, floor: floors[m], weight: weights[m], n: n)
-          workspace.weights[m] = UnsafeRawPointer(slot)
-        }
-        loops.average(
-          into: means, UnsafePointer(workspace.models), weights: UnsafePointer(workspace.weights),
-          models: modelCount, n: n, wide: wide)
-        narrow(
-          UnsafeRawPointer(means), count: chunk.count, into: out.advanced(by: chunk.start),
-          loops: loops)
-      }
+    let operands = LoopOperands(
+      out: out, models: models, fishers: fishers, factors: weights, floors: floors)
+    return operands.run(count: count) {
+      loops.average(into: $0.out, $0.models, count: modelCount, n: $0.n, noticed: $1)
     }
-    return outcome(of: out, fishers: fishers, count: count)
   }
 }

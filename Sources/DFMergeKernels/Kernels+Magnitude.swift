@@ -55,12 +55,6 @@ extension Kernels {
     }
   }
 
-  /// Whether `tau` is the float nearest to the difference even where that is formed in double.
-  @inline(__always)
-  static func roundsToFloat(_ model: Elements, _ base: Elements) -> Bool {
-    model.dtype != .f64 && base.dtype != .f64
-  }
-
   /// The `rank`-th largest of `keys`, `1 <= rank <= keys.count`, whose order is lost: eight bits at
   /// a time, the keys that are still in question moving to the front.
   @inline(__always)

@@ -10,8 +10,8 @@ import DFMergeCore
 ///   number of threads, gives the same bits.
 /// - `out` never shares memory with an input. (A caller that merges in place reads from a copy.)
 /// - A kernel that writes `out` returns what it noticed; see ``StoreOutcome``.
-/// - Arrays that belong together have one entry per model. No function allocates more than about
-///   100 kB, plus 0.5 kB per model above sixty.
+/// - Arrays that belong together have one entry per model. No function allocates more than 100 kB,
+///   plus 5 kB per model above ten.
 ///
 /// Glossary: `x` model, `b` base, `c` coefficient, `F` Fisher value, `W` weight of a model.
 package enum Kernels {
@@ -21,24 +21,14 @@ package enum Kernels {
   package static func convert(
     into out: MutableElements, _ x: Elements, count: Int
   ) -> StoreOutcome {
-    guard count > 0 else { return StoreOutcome() }
-    if out.dtype == x.dtype {
-      out.pointer.copyMemory(from: x.pointer, byteCount: count &* (x.dtype.bitWidth >> 3))
-      return outcome(of: out, count: count)
-    }
     let loops = CPULevel.current.loops
-    Workspace.with(models: 0, slots: 1) { workspace in
-      var start = 0
-      while start < count {
-        let n = min(workspace.chunkSize, count &- start)
-        widen(x.advanced(by: start), count: n, wide: true, into: workspace.slot(0), loops: loops)
-        narrow(
-          UnsafeRawPointer(workspace.slot(0)), count: n, into: out.advanced(by: start),
-          loops: loops)
-        start &+= n
+    return LoopOperands(out: out, base: x, models: [], factors: []).run(count: count) {
+      if out.dtype == x.dtype {
+        loops.copy(into: $0.out, $0.base, n: $0.n, noticed: $1)
+      } else {
+        loops.convert(into: $0.out, $0.base, n: $0.n, noticed: $1)
       }
     }
-    return outcome(of: out, count: count)
   }
 
   /// `out = sum_m w_m x_m`.
@@ -53,7 +43,10 @@ package enum Kernels {
     if inputs.count == 1, weights[0] == 1 {
       return convert(into: out, inputs[0], count: count)
     }
-    return sum(into: out, base: nil, inputs, weights, count)
+    let loops = CPULevel.current.loops
+    return LoopOperands(out: out, models: inputs, factors: weights).run(count: count) {
+      loops.addProducts(into: $0.out, $0.models, count: inputs.count, n: $0.n, noticed: $1)
+    }
   }
 
   /// `out = b + sum_m c_m (x_m - b)`.
@@ -71,43 +64,12 @@ package enum Kernels {
     if models.count == 1, coefficients[0] == 1 {
       return convert(into: out, models[0], count: count)
     }
-    return sum(into: out, base: base, models, coefficients, count)
-  }
-
-  /// Both sums: they differ in the base only, which is taken from each input and added at the end.
-  private static func sum(
-    into out: MutableElements, base: Elements?, _ inputs: [Elements], _ weights: [Double],
-    _ count: Int
-  ) -> StoreOutcome {
-    guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
-    let wide = needsDoubles(inputs, base)
-    let models = inputs.count
-    Workspace.with(models: models, slots: models &+ 2) { workspace in
-      let sums = workspace.slot(0)
-      weights.withUnsafeBufferPointer { weights in
-        guard let w = weights.baseAddress ?? workspace.noNumbers else { return }
-        forEachChunk(count: count, size: workspace.chunkSize) { chunk in
-          for m in 0..<models {
-            workspace.models[m] = staged(
-              inputs[m], chunk, wide: wide, scratch: workspace.slot(m &+ 2), loops: loops)
-          }
-          let n = chunk.padded
-          let x = UnsafePointer(workspace.models)
-          if let base {
-            let b = staged(base, chunk, wide: wide, scratch: workspace.slot(1), loops: loops)
-            loops.addTaskVectors(
-              into: sums, base: b, x, coefficients: w, models: models, n: n, wide: wide)
-          } else {
-            loops.addProducts(into: sums, x, weights: w, models: models, n: n, wide: wide)
-          }
-          narrow(
-            UnsafeRawPointer(sums), count: chunk.count, into: out.advanced(by: chunk.start),
-            loops: loops)
-        }
+    return LoopOperands(out: out, base: base, models: models, factors: coefficients)
+      .run(count: count) {
+        loops.addTaskVectors(
+          into: $0.out, base: $0.base, $0.models, count: models.count, n: $0.n, noticed: $1)
       }
-    }
-    return outcome(of: out, count: count)
   }
 
   /// Whether some input cannot be read as floats without loss.

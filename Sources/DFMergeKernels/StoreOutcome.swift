@@ -1,3 +1,5 @@
+import CDFMergeShims
+
 /// What a kernel noticed while it stored a run of elements.
 package struct StoreOutcome: Sendable {
   /// An element that was stored is NaN or infinite.
@@ -10,6 +12,15 @@ package struct StoreOutcome: Sendable {
   package var squaredValue = 0.0
 
   package init() {}
+
+  /// What loops noticed. They see of the Fisher values only which are negative: NaN and infinity make
+  /// the result NaN.
+  init(_ noticed: dfmk_noticed) {
+    hasNonFinite = noticed.non_finite != 0
+    hasInvalidFisher = noticed.negative_fisher != 0
+    squaredError = noticed.error
+    squaredValue = noticed.value
+  }
 
   /// Adds what was noticed in the run that follows. The sums depend on the order of the runs.
   package mutating func add(_ other: StoreOutcome) {

@@ -111,7 +111,7 @@ private func powerOfTwo(_ y: Doubles) -> Doubles {
 
 /// The power of one number that may need care; the same bits as `power` where it needs none.
 @inline(never)
-private func unusualPower(
+func unusualPower(
   of number: UnsafeMutableRawPointer, adding epsilon: Double, _ p: Double
 ) {
   let value = number.load(as: Double.self) + epsilon

@@ -1,31 +1,51 @@
 import CDFMergeShims
 
 extension InnerLoops {
-  /// `acc += weight * v`, or `weight * v^2` where `squared`, for `n` elements, any number. `values`
-  /// can be read up to the next multiple of eight; `acc`, floats, is neither read nor written there.
+  /// `acc += w v`, or `w v^2` where `squared`; `acc` is the output and F32.
   @inline(never)
   package static func accumulate(
-    into acc: UnsafeMutableRawPointer, _ values: UnsafeRawPointer, weight: Double, squared: Bool,
-    n: Int, wide: Bool
+    into acc: dfmk_output, _ values: dfmk_input, weight: Double, squared: Bool, n: Int
   ) {
-    switch (wide, squared) {
-    case (false, false): accumulate(FloatLane.self, into: acc, values, n) { $0 * weight }
-    case (false, true): accumulate(FloatLane.self, into: acc, values, n) { $0 * $0 * weight }
-    case (true, false): accumulate(DoubleLane.self, into: acc, values, n) { $0 * weight }
-    case (true, true): accumulate(DoubleLane.self, into: acc, values, n) { $0 * $0 * weight }
+    // What the sums look like is the business of whoever reads them.
+    var tally = dfmk_tally()
+    let sums = dfmk_input(start: UnsafePointer(acc.start), type: acc.type)
+    var i = 0
+    while i < n {
+      let v = dfmk_load(values, Int64(i))
+      let term = squared ? v * v * weight : v * weight
+      dfmk_store(acc, Int64(i), dfmk_load(sums, Int64(i)) + term, &tally)
+      i &+= stepSize
     }
   }
 
-  /// Adds `v^2` to eight sums in turn, doubles at `sums`.
+  /// Adds `x^2` to eight sums in turn, doubles at `sums`.
   @inline(never)
-  package static func addSquares(
-    of values: UnsafeRawPointer, to sums: UnsafeMutableRawPointer, n: Int, wide: Bool
-  ) {
-    if wide {
-      addSquares(DoubleLane.self, values, to: sums, n)
-    } else {
-      addSquares(FloatLane.self, values, to: sums, n)
+  package static func addSquares(of x: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int) {
+    var total = sums.load(as: Doubles.self)
+    var i = 0
+    while i < n {
+      let v = dfmk_load(x, Int64(i))
+      total = dfmk_added(total, v * v)
+      i &+= stepSize
     }
+    sums.storeBytes(of: total, as: Doubles.self)
+  }
+
+  /// Adds `g (x - b)` to eight sums in turn, doubles at `sums`; `g x` where there is no `b`.
+  @inline(never)
+  package static func addProducts(
+    of g: dfmk_input, _ x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
+    n: Int
+  ) {
+    var total = sums.load(as: Doubles.self)
+    var i = 0
+    while i < n {
+      var difference = dfmk_load(x, Int64(i))
+      if b.start != nil { difference -= dfmk_load(b, Int64(i)) }
+      total = dfmk_added(total, dfmk_load(g, Int64(i)) * difference)
+      i &+= stepSize
+    }
+    sums.storeBytes(of: total, as: Doubles.self)
   }
 
   // The first of `n` elements, any number, that is not finite - nor negative where
@@ -55,42 +75,5 @@ extension InnerLoops {
       dfmk_first_from_u64(
         x, Int64(n), refusingNegative ? 0xffff_ffff_ffff_ffff : 0x7fff_ffff_ffff_ffff,
         0x7ff0_0000_0000_0000))
-  }
-
-  @inline(__always)
-  private static func accumulate<X: Lane>(
-    _: X.Type, into acc: UnsafeMutableRawPointer, _ values: UnsafeRawPointer, _ n: Int,
-    _ term: (Doubles) -> Doubles
-  ) {
-    var i = 0
-    while i &+ 8 <= n {
-      let here = acc + i &* 4
-      dfmk_store_f32x8(here, FloatLane.load(here) + term(X.load(values + i &* X.width)))
-      i &+= 8
-    }
-    if i < n {
-      let here = acc + i &* 4
-      var last = SIMD8<Float>()
-      withUnsafeMutableBytes(of: &last) { bytes in
-        guard let copy = bytes.baseAddress else { return }
-        copy.copyMemory(from: here, byteCount: (n &- i) &* 4)
-        dfmk_store_f32x8(copy, dfmk_load_f32x8(copy) + term(X.load(values + i &* X.width)))
-        here.copyMemory(from: copy, byteCount: (n &- i) &* 4)
-      }
-    }
-  }
-
-  @inline(__always)
-  private static func addSquares<X: Lane>(
-    _: X.Type, _ values: UnsafeRawPointer, to sums: UnsafeMutableRawPointer, _ n: Int
-  ) {
-    var total = dfmk_load_f64x8(sums)
-    var i = 0
-    while i < n {
-      let v = X.load(values + i &* X.width)
-      total += v * v
-      i &+= 8
-    }
-    sums.storeBytes(of: total, as: Doubles.self)
   }
 }

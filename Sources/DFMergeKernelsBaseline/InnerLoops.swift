@@ -1,3 +1,5 @@
+import CDFMergeShims
+
 /// The loops over raw memory in which the kernels spend their time.
 ///
 /// This module is compiled several times from the same files: as `DFMergeKernelsBaseline` for any
@@ -11,63 +13,70 @@
 /// module, declares no struct, takes raw pointers and numbers only, and leaves to
 /// `DFMergeKernels` whatever is not a loop; `Scripts/check-levels.py` tests what comes out.
 ///
-/// Common to all functions: elements are F32, or F64 where `wide` is true; `n` is a multiple of
-/// eight unless a function says otherwise; addresses may be unaligned; `x` and `w` hold one address
-/// per model. Results and weights are doubles.
+/// Common to the functions that take `dfmk_input` and `dfmk_output`: a step of elements at a time, of
+/// any type, from memory through registers to memory; `n` is a multiple of sixteen, which all steps
+/// divide; what is noticed is added to `noticed`. The others say what they take.
 package enum InnerLoops {
-  /// `out = sum_m w_m x_m`.
+  /// `out = x`, rounded where `out` has a narrower type.
+  @inline(never)
+  package static func convert(
+    into out: dfmk_output, _ x: dfmk_input, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  ) {
+    var tally = dfmk_tally()
+    var i = 0
+    while i < n {
+      dfmk_store(out, Int64(i), dfmk_load(x, Int64(i)), &tally)
+      i &+= stepSize
+    }
+    dfmk_finish(out, &tally, noticed)
+  }
+
+  /// `out = x`, bit by bit; the types are the same.
+  @inline(never)
+  package static func copy(
+    into out: dfmk_output, _ x: dfmk_input, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  ) {
+    var tally = dfmk_tally()
+    var i = 0
+    while i < n {
+      dfmk_copy(x, out, Int64(i), &tally)
+      i &+= stepSize
+    }
+    dfmk_finish(out, &tally, noticed)
+  }
+
+  /// `out = sum_m w_m x_m`, the weights being the models' factors.
   @inline(never)
   package static func addProducts(
-    into out: UnsafeMutableRawPointer, _ x: UnsafePointer<UnsafeRawPointer>,
-    weights: UnsafePointer<Double>, models: Int, n: Int, wide: Bool
+    into out: dfmk_output, _ models: UnsafePointer<dfmk_model>, count: Int, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
-    if wide {
-      addProducts(DoubleLane.self, into: out, x, weights, models, n)
-    } else {
-      addProducts(FloatLane.self, into: out, x, weights, models, n)
+    var tally = dfmk_tally()
+    var i = 0
+    while i < n {
+      var total = StepDoubles()
+      for m in 0..<count { total += dfmk_load(models[m].x, Int64(i)) * models[m].factor }
+      dfmk_store(out, Int64(i), total, &tally)
+      i &+= stepSize
     }
+    dfmk_finish(out, &tally, noticed)
   }
 
-  /// `out = b + sum_m c_m (x_m - b)`.
+  /// `out = b + sum_m c_m (x_m - b)`, the coefficients being the models' factors.
   @inline(never)
   package static func addTaskVectors(
-    into out: UnsafeMutableRawPointer, base: UnsafeRawPointer,
-    _ x: UnsafePointer<UnsafeRawPointer>, coefficients: UnsafePointer<Double>, models: Int, n: Int,
-    wide: Bool
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
-    if wide {
-      addTaskVectors(DoubleLane.self, into: out, base, x, coefficients, models, n)
-    } else {
-      addTaskVectors(FloatLane.self, into: out, base, x, coefficients, models, n)
-    }
-  }
-
-  @inline(__always)
-  private static func addProducts<X: Lane>(
-    _: X.Type, into out: UnsafeMutableRawPointer, _ x: UnsafePointer<UnsafeRawPointer>,
-    _ w: UnsafePointer<Double>, _ models: Int, _ n: Int
-  ) {
+    var tally = dfmk_tally()
     var i = 0
     while i < n {
-      var total = Doubles()
-      for m in 0..<models { total += X.load(x[m] + i &* X.width) * w[m] }
-      out.storeBytes(of: total, toByteOffset: i &* 8, as: Doubles.self)
-      i &+= 8
+      let b = dfmk_load(base, Int64(i))
+      var total = StepDoubles()
+      for m in 0..<count { total += (dfmk_load(models[m].x, Int64(i)) - b) * models[m].factor }
+      dfmk_store(out, Int64(i), b + total, &tally)
+      i &+= stepSize
     }
-  }
-
-  @inline(__always)
-  private static func addTaskVectors<X: Lane>(
-    _: X.Type, into out: UnsafeMutableRawPointer, _ base: UnsafeRawPointer,
-    _ x: UnsafePointer<UnsafeRawPointer>, _ c: UnsafePointer<Double>, _ models: Int, _ n: Int
-  ) {
-    var i = 0
-    while i < n {
-      let b = X.load(base + i &* X.width)
-      var total = Doubles()
-      for m in 0..<models { total += (X.load(x[m] + i &* X.width) - b) * c[m] }
-      out.storeBytes(of: b + total, toByteOffset: i &* 8, as: Doubles.self)
-      i &+= 8
-    }
+    dfmk_finish(out, &tally, noticed)
   }
 }

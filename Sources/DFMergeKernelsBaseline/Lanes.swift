@@ -3,6 +3,19 @@ import CDFMergeShims
 /// Eight elements at a time, as doubles: what the loops compute with.
 typealias Doubles = SIMD8<Double>
 
+/// What a loop that goes through registers holds per step and operand: DFMK_STEP elements.
+#if DFMERGE_LONG_STEPS
+  typealias StepDoubles = SIMD16<Double>
+  typealias StepFloats = SIMD16<Float>
+  typealias StepWords = SIMD16<UInt32>
+#else
+  typealias StepDoubles = SIMD8<Double>
+  typealias StepFloats = SIMD8<Float>
+  typealias StepWords = SIMD8<UInt32>
+#endif
+
+@inline(__always) var stepSize: Int { StepDoubles.scalarCount }
+
 /// How a loop reads its inputs: the type is a compile-time choice, so that each loop is compiled
 /// once for floats and once for doubles.
 protocol Lane {

@@ -101,6 +101,21 @@ func bytesTensor(_ name: String, _ count: Int, seed: Int = 0) throws -> TensorVi
   try tensor(name, .u8, [count], pattern(count, seed: seed))
 }
 
+/// A U8 vector of `count` bytes that repeat with a length that no block or page has.
+func largeTensor(_ name: String, _ count: Int, seed: Int = 0) throws -> TensorView {
+  let buffer = try AlignedBuffer(byteCount: count)
+  let part = pattern(min(65_537, count), seed: seed)
+  var done = 0
+  while done < count {
+    let rest = min(part.count, count - done)
+    memcpy(buffer.address.advanced(by: done), part, rest)
+    done += rest
+  }
+  return try TensorView(
+    name: name, dtype: .u8, shape: Shape([count]), bytes: UnsafeRawBufferPointer(buffer.bytes),
+    owner: buffer)
+}
+
 /// The error that `body` throws.
 func failure(_ body: () throws -> Void) throws -> DFMergeError {
   do {

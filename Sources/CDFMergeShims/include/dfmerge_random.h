@@ -9,9 +9,12 @@
 
 typedef uint64_t dfmk_u64x8 __attribute__((ext_vector_type(8)));
 typedef int64_t dfmk_i64x8 __attribute__((ext_vector_type(8)));
-typedef int32_t dfmk_keep_i32x8 __attribute__((ext_vector_type(8)));
-typedef int32_t dfmk_keep_i32x8u __attribute__((ext_vector_type(8), aligned(1), may_alias));
-typedef int64_t dfmk_i64x8u __attribute__((ext_vector_type(8), aligned(1), may_alias));
+typedef int16_t dfmk_keep16 __attribute__((ext_vector_type(8)));
+typedef int32_t dfmk_keep32 __attribute__((ext_vector_type(8)));
+typedef int64_t dfmk_keep64 __attribute__((ext_vector_type(8)));
+typedef int16_t dfmk_keep16_u __attribute__((ext_vector_type(8), aligned(1), may_alias));
+typedef int32_t dfmk_keep32_u __attribute__((ext_vector_type(8), aligned(1), may_alias));
+typedef int64_t dfmk_keep64_u __attribute__((ext_vector_type(8), aligned(1), may_alias));
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wpsabi"
@@ -45,7 +48,7 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
 }
 
 /* `out = keep ? x : b` for `n` elements, any number, the first of which is number `first` of its
- * tensor; `out` may be `x`. Element 32 g + 8 j + l is kept when word j of block 8 g + l is below
+ * tensor; `out` may be `x` or `b`. Element 32 g + 8 j + l is kept when word j of block 8 g + l is below
  * `limit`, at most 2^32. */
 #define DFMK_DROP(name, type, integers)                                                          \
     DFMK_INLINE void name(void *out, const void *x, const void *b, int64_t n, uint64_t seed,     \
@@ -63,9 +66,9 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
                     int64_t at = (i + 8 * j) * (int64_t)sizeof(type);                            \
                     integers keep = __builtin_convertvector(                                     \
                         (dfmk_i64x8)words[j] < (int64_t)limit, integers);                        \
-                    integers mine = *(const integers##u *)(from + at);                           \
-                    integers other = *(const integers##u *)(base + at);                          \
-                    *(integers##u *)(to + at) = (mine & keep) | (other & ~keep);                 \
+                    integers mine = *(const integers##_u *)(from + at);                           \
+                    integers other = *(const integers##_u *)(base + at);                          \
+                    *(integers##_u *)(to + at) = (mine & keep) | (other & ~keep);                 \
                 }                                                                                \
                 i += 32;                                                                         \
             } else {                                                                             \
@@ -78,8 +81,9 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
         }                                                                                        \
     }
 
-DFMK_DROP(dfmk_drop_f32, int32_t, dfmk_keep_i32x8)
-DFMK_DROP(dfmk_drop_f64, int64_t, dfmk_i64x8)
+DFMK_DROP(dfmk_drop_16, int16_t, dfmk_keep16)
+DFMK_DROP(dfmk_drop_32, int32_t, dfmk_keep32)
+DFMK_DROP(dfmk_drop_64, int64_t, dfmk_keep64)
 
 #undef DFMK_DROP
 #undef DFMK_LOW

@@ -1,0 +1,30 @@
+import DFMergeCore
+import DFMergeIO
+
+extension MergeRecord {
+  /// What `merge` is made of.
+  /// - Throws: `.ioFailure` when an input cannot be read for its fingerprint.
+  init(_ merge: Merge) throws(DFMergeError) {
+    func input(_ source: any WeightSource) throws(DFMergeError) -> Input {
+      Input(
+        label: source.label, path: source.location,
+        fingerprint: try InputFingerprint.of(OutputFiles.unlabelled(source)))
+    }
+    let base = try merge.base.map { (source) throws(DFMergeError) in try input(source) }
+    var models: [Input] = []
+    for model in merge.models { models.append(try input(model)) }
+    let values = try OptionValues(
+      merge.options, schema: merge.info.options, owner: "method '\(merge.method)'",
+      models: merge.models.map(\.label))
+    // Threads and memory change no result; the element type has a place of its own.
+    var policies = merge.settings.json.objectValue ?? [:]
+    for name in ["threads", "max_memory", "dtype", "copy_files"] { policies[name] = nil }
+    let chosen = policies.filter { name, value in
+      value != MergeSettings.schema.first { $0.name == name }?.defaultValue
+    }
+    self.init(
+      method: merge.method, title: merge.info.title, formula: merge.info.formula,
+      options: values.values, base: base, models: models,
+      dtype: merge.settings.dtype, policies: chosen, seed: nil)
+  }
+}

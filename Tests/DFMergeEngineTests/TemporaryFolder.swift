@@ -1,0 +1,1 @@
+../DFMergeIOTests/TemporaryFolder.swift

@@ -36,6 +36,13 @@ package struct BernoulliMask: Sendable {
     tensorKey &+ UInt64(truncatingIfNeeded: model) &* 0x9e37_79b9_7f4a_7c15
   }
 
+  /// Bytes that an element takes while it is masked: those of a type that holds both.
+  @inline(__always)
+  static func scratchWidth(_ x: Elements, _ base: Elements) -> Int {
+    if x.dtype == base.dtype { return x.dtype.bitWidth >> 3 }
+    return x.dtype == .f64 || base.dtype == .f64 ? 8 : 4
+  }
+
   /// The chunk of `x` where elements are kept, and of `base` where they are dropped: in `scratch`,
   /// or where `x` is when all are kept. `spare` is another scratch.
   func applied(
@@ -47,8 +54,7 @@ package struct BernoulliMask: Sendable {
     if limit == 1 << 32 { return x.advanced(by: chunk.start) }
     var (mine, other) = (x.advanced(by: chunk.start), base.advanced(by: chunk.start))
     if mine.dtype != other.dtype {
-      // A type that holds both.
-      let wide = mine.dtype == .f64 || other.dtype == .f64
+      let wide = BernoulliMask.scratchWidth(x, base) == 8
       widen(mine, count: chunk.count, wide: wide, into: scratch, loops: loops)
       widen(other, count: chunk.count, wide: wide, into: spare, loops: loops)
       mine = Elements(pointer: UnsafeRawPointer(scratch), dtype: wide ? .f64 : .f32)

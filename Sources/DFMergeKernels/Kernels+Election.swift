@@ -119,17 +119,24 @@ extension Kernels {
     precondition(mask.densities.count == models.count, "One density per model.")
     let loops = CPULevel.current.loops
     var masked = models
-    Workspace.with(models: 0, slots: models.count &+ 1) { workspace in
-      // Whole groups of draws, where the mask starts with one.
-      forEachChunk(count: count, size: workspace.chunkSize & ~31) { chunk in
+    let slots = models.count &+ 1
+    let width = models.reduce(2) { max($0, BernoulliMask.scratchWidth($1, base)) }
+    // Whole groups of draws, where the mask starts with one.
+    let size = min(max(maskedBytes / (slots &* width) & ~31, 64), 8192)
+    withUnsafeTemporaryAllocation(byteCount: slots &* size &* width, alignment: 64) { memory in
+      guard let spare = memory.baseAddress else { return }
+      forEachChunk(count: count, size: size) { chunk in
         for m in models.indices {
           masked[m] = mask.applied(
-            to: models[m], base: base, chunk, model: m, scratch: workspace.slot(m &+ 1),
-            spare: workspace.slot(0), loops: loops)
+            to: models[m], base: base, chunk, model: m, scratch: spare + (m &+ 1) &* size &* width,
+            spare: spare, loops: loops)
         }
         body(
           base.advanced(by: chunk.start), masked, chunk.start..<(chunk.start &+ chunk.count))
       }
     }
   }
+
+  /// What the copies of masked elements take together: not more than stays in a core's own cache.
+  private static let maskedBytes = 1 << 16
 }

@@ -16,7 +16,6 @@ typedef __typeof__((dfmk_doubles){0} < (dfmk_doubles){0}) dfmk_flags;
 #pragma STDC FP_CONTRACT OFF
 
 #define DFMK_INLINE static inline __attribute__((always_inline))
-#define DFMK_STEP ((int64_t)(sizeof(dfmk_doubles) / 8))
 
 enum { DFMK_MEAN = 0, DFMK_SUM = 1, DFMK_LARGEST = 2 };
 
@@ -114,7 +113,6 @@ DFMK_INLINE int64_t dfmk_sign_balance(dfmk_input base, const dfmk_model *models,
     return __builtin_reduce_add(balance);
 }
 
-#undef DFMK_STEP
 #undef DFMK_INLINE
 #pragma clang diagnostic pop
 

@@ -175,9 +175,9 @@ private struct ScaledModel: MergeMethod {
     self.coefficient = coefficient
   }
 
-  func merge(_ tile: MergeTile) {
-    guard let base = tile.base else { return }
-    Kernels.taskVectorSum(
+  func merge(_ tile: MergeTile) -> StoreOutcome {
+    guard let base = tile.base else { return StoreOutcome() }
+    return Kernels.taskVectorSum(
       into: tile.out, base: base, models: [tile.models[model]], coefficients: [coefficient],
       count: tile.count)
   }

@@ -20,9 +20,15 @@ public struct CounterRandom: Sendable {
 
   /// A generator whose stream is derived from a name (FNV-1a, 64 bits) and an index.
   public init(seed: UInt64, purpose: String, index: UInt64 = 0) {
+    self.init(
+      seed: seed, stream: CounterRandom.key(of: purpose) &+ index &* 0x9e37_79b9_7f4a_7c15)
+  }
+
+  /// The number that stands for a name: FNV-1a, 64 bits, of its UTF-8.
+  public static func key(of name: String) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in purpose.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    self.init(seed: seed, stream: hash &+ index &* 0x9e37_79b9_7f4a_7c15)
+    for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return hash
   }
 
   /// Words `4k ..< 4k + 4` of this stream. Cost: ten rounds of two 32-bit multiplications.

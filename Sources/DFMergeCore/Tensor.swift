@@ -13,11 +13,13 @@ public struct TensorView: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   /// What keeps `bytes` alive, if anything does.
   public let owner: AnyObject?
+  /// Where the same bytes can be read piece by piece; nil for memory.
+  public let stored: StoredBytes?
 
   /// - Throws: `.invalidArgument` unless `bytes` holds exactly the elements of `shape`.
   public init(
     name: String, dtype: DType, shape: Shape, bytes: UnsafeRawBufferPointer,
-    owner: AnyObject? = nil
+    owner: AnyObject? = nil, stored: StoredBytes? = nil
   ) throws(DFMergeError) {
     try TensorView.check(name: name, dtype: dtype, shape: shape, byteCount: bytes.count)
     self.name = name
@@ -25,6 +27,7 @@ public struct TensorView: @unchecked Sendable {
     self.shape = shape
     self.bytes = bytes
     self.owner = owner
+    self.stored = stored
   }
 
   static func check(

@@ -8,8 +8,8 @@ package struct MergeExecutor: Sendable {
   /// elements of a dozen F32 operands stay within the caches of two cores.
   package static let tileElements = 1 << 16
 
-  /// Elements that are checked, merged and checked again at a time: those of a dozen F32 operands
-  /// stay in a core's own cache from the first to the last. A divisor of `tileElements`.
+  /// Elements that are merged at a time: those of a dozen F32 operands stay in a core's own cache.
+  /// A divisor of `tileElements`.
   private static let blockElements = 1 << 14
 
   package let plan: MergePlan
@@ -22,6 +22,7 @@ package struct MergeExecutor: Sendable {
     let count: Int
   }
   private let tiles: [Tile]
+  private let tensorKeys: [UInt64]
 
   package init(plan: MergePlan, threads: Int) {
     self.plan = plan
@@ -36,6 +37,7 @@ package struct MergeExecutor: Sendable {
       }
     }
     self.tiles = tiles
+    tensorKeys = plan.entries.map { CounterRandom.key(of: $0.target.name) }
   }
 
   /// Fisher values of one model, by plan position; nil where a tensor has none.
@@ -71,7 +73,7 @@ package struct MergeExecutor: Sendable {
     if let fault = faults.values.lazy.compactMap({ $0 }).first { throw explain(fault) }
   }
 
-  /// Merges a tile block by block and checks each block while it is in the cache.
+  /// Merges a tile block by block.
   private func merge(
     _ tile: Tile, _ method: any MergeMethod, _ fishers: [FisherLookup],
     _ statistics: [ModelStatistic: [Double]]
@@ -90,12 +92,15 @@ package struct MergeExecutor: Sendable {
       let block = MergeTile(
         base: base?.advanced(by: start), models: models.map { $0.advanced(by: start) },
         fishers: complete.map { $0.advanced(by: start) }, out: out.advanced(by: start),
-        count: count, statistics: statistics)
-      if let (model, element) = invalidFisher(block) {
+        count: count, tensorKey: tensorKeys[tile.entry], offset: start, statistics: statistics)
+      let outcome = method.merge(block)
+      // Only a run with a fault is looked at again, for the element.
+      if outcome.hasInvalidFisher, let (model, element) = invalidFisher(block) {
         return Fault(entry: tile.entry, element: start + element, model: model)
       }
-      method.merge(block)
-      if let element = Kernels.firstNonFinite(block.out.readable, count: count) {
+      if outcome.hasNonFinite,
+        let element = Kernels.firstNonFinite(block.out.readable, count: count)
+      {
         return Fault(entry: tile.entry, element: start + element, model: nil)
       }
     }

@@ -16,18 +16,19 @@ extension Kernels {
   ///   gives NaN, and so does an infinite one.
   ///
   /// Source: DF-Merge, arXiv 2504.18992, as its code computes it; the exponent is an extension.
+  @discardableResult
   @inline(never)
   package static func dynamicFisherSum(
     into out: MutableElements, base: Elements, models: [Elements], fishers: [FisherElements],
     coefficients: [Double], epsilon: Double, exponent: Double, count: Int
-  ) {
+  ) -> StoreOutcome {
     precondition(models.count == coefficients.count, "One coefficient per model.")
     if exponent == 0 || models.count <= 1 {
       return taskVectorSum(
         into: out, base: base, models: models, coefficients: coefficients, count: count)
     }
     precondition(models.count == fishers.count, "One Fisher tensor per model.")
-    guard count > 0 else { return }
+    guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
     let wide = needsDoubles(models, base)
     // Weights that are more than a sum are computed first, a chunk at a time.
@@ -64,6 +65,7 @@ extension Kernels {
         }
       }
     }
+    return outcome(of: out, fishers: fishers, count: count)
   }
 }
 

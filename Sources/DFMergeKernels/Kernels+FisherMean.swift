@@ -10,18 +10,19 @@ extension Kernels {
   /// - Precondition: at least one model.
   ///
   /// Source: Fisher merging, Matena and Raffel 2022, arXiv 2111.09832, as its code computes it.
+  @discardableResult
   @inline(never)
   package static func fisherWeightedMean(
     into out: MutableElements, models: [Elements], fishers: [FisherElements], weights: [Double],
     floors: [Double], count: Int
-  ) {
+  ) -> StoreOutcome {
     let modelCount = models.count
     precondition(modelCount > 0, "A mean needs a model.")
     precondition(
       modelCount == fishers.count && modelCount == weights.count && modelCount == floors.count,
       "One Fisher tensor, one weight and one floor per model.")
     if modelCount == 1 { return convert(into: out, models[0], count: count) }
-    guard count > 0 else { return }
+    guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
     let wide = needsDoubles(models)
     let plan = FisherPlan(fishers, wide: wide, isPlain: false)
@@ -45,5 +46,6 @@ extension Kernels {
           loops: loops)
       }
     }
+    return outcome(of: out, fishers: fishers, count: count)
   }
 }

@@ -9,18 +9,22 @@ import DFMergeCore
 /// - An element depends on its own inputs only: cutting a call into several at any place, on any
 ///   number of threads, gives the same bits.
 /// - `out` never shares memory with an input. (A caller that merges in place reads from a copy.)
+/// - A kernel that writes `out` returns what it noticed; see ``StoreOutcome``.
 /// - Arrays that belong together have one entry per model. No function allocates more than about
 ///   100 kB, plus 0.5 kB per model above sixty.
 ///
 /// Glossary: `x` model, `b` base, `c` coefficient, `F` Fisher value, `W` weight of a model.
 package enum Kernels {
   /// `out = x`, rounded when `out` is a narrower type. The same type is copied byte by byte.
+  @discardableResult
   @inline(never)
-  package static func convert(into out: MutableElements, _ x: Elements, count: Int) {
-    guard count > 0 else { return }
+  package static func convert(
+    into out: MutableElements, _ x: Elements, count: Int
+  ) -> StoreOutcome {
+    guard count > 0 else { return StoreOutcome() }
     if out.dtype == x.dtype {
       out.pointer.copyMemory(from: x.pointer, byteCount: count &* (x.dtype.bitWidth >> 3))
-      return
+      return outcome(of: out, count: count)
     }
     let loops = CPULevel.current.loops
     Workspace.with(models: 0, slots: 1) { workspace in
@@ -34,45 +38,48 @@ package enum Kernels {
         start &+= n
       }
     }
+    return outcome(of: out, count: count)
   }
 
   /// `out = sum_m w_m x_m`.
   ///
   /// One input of weight 1 is converted, bit for bit where the types agree. No inputs give 0.
+  @discardableResult
   @inline(never)
   package static func linearCombination(
     into out: MutableElements, _ inputs: [Elements], weights: [Double], count: Int
-  ) {
+  ) -> StoreOutcome {
     precondition(inputs.count == weights.count, "One weight per input.")
     if inputs.count == 1, weights[0] == 1 {
       return convert(into: out, inputs[0], count: count)
     }
-    sum(into: out, base: nil, inputs, weights, count)
+    return sum(into: out, base: nil, inputs, weights, count)
   }
 
   /// `out = b + sum_m c_m (x_m - b)`.
   ///
   /// One model of coefficient 1 is converted, bit for bit where the types agree, for `b + (x - b)`
   /// may round. No models give `b`.
+  @discardableResult
   @inline(never)
   package static func taskVectorSum(
     into out: MutableElements, base: Elements, models: [Elements], coefficients: [Double],
     count: Int
-  ) {
+  ) -> StoreOutcome {
     precondition(models.count == coefficients.count, "One coefficient per model.")
     if models.isEmpty { return convert(into: out, base, count: count) }
     if models.count == 1, coefficients[0] == 1 {
       return convert(into: out, models[0], count: count)
     }
-    sum(into: out, base: base, models, coefficients, count)
+    return sum(into: out, base: base, models, coefficients, count)
   }
 
   /// Both sums: they differ in the base only, which is taken from each input and added at the end.
   private static func sum(
     into out: MutableElements, base: Elements?, _ inputs: [Elements], _ weights: [Double],
     _ count: Int
-  ) {
-    guard count > 0 else { return }
+  ) -> StoreOutcome {
+    guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
     let wide = needsDoubles(inputs, base)
     let models = inputs.count
@@ -100,6 +107,7 @@ package enum Kernels {
         }
       }
     }
+    return outcome(of: out, count: count)
   }
 
   /// Whether some input cannot be read as floats without loss.

@@ -50,15 +50,14 @@ package struct DFMergeCombine: MergeMethod {
     self.exponent = exponent
   }
 
-  package func merge(_ tile: MergeTile) {
-    guard let base = tile.base else { return }
+  package func merge(_ tile: MergeTile) -> StoreOutcome {
+    guard let base = tile.base else { return StoreOutcome() }
     guard !tile.fishers.isEmpty, exponent != 0 else {
-      Kernels.taskVectorSum(
+      return Kernels.taskVectorSum(
         into: tile.out, base: base, models: tile.models, coefficients: coefficients,
         count: tile.count)
-      return
     }
-    Kernels.dynamicFisherSum(
+    return Kernels.dynamicFisherSum(
       into: tile.out, base: base, models: tile.models, fishers: tile.fishers,
       coefficients: coefficients, epsilon: epsilon, exponent: exponent, count: tile.count)
   }

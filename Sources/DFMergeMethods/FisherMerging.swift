@@ -49,18 +49,18 @@ package struct FisherMerging: MergeMethod {
 
   package var statistics: Set<ModelStatistic> { normalizes ? [.fisherSumOfSquares] : [] }
 
-  package func merge(_ tile: MergeTile) {
+  package func merge(_ tile: MergeTile) -> StoreOutcome {
     guard !tile.fishers.isEmpty else {
       let equal = weights.map { $0 / weights.reduce(0, +) }
-      Kernels.linearCombination(into: tile.out, tile.models, weights: equal, count: tile.count)
-      return
+      return Kernels.linearCombination(
+        into: tile.out, tile.models, weights: equal, count: tile.count)
     }
     var scaled = weights
     if let sums = tile.statistics[.fisherSumOfSquares] {
       // A model without any Fisher information keeps its weight: only its floor can count.
       scaled = zip(weights, sums).map { $1 > 0 ? $0 / $1.squareRoot() : $0 }
     }
-    Kernels.fisherWeightedMean(
+    return Kernels.fisherWeightedMean(
       into: tile.out, models: tile.models, fishers: tile.fishers, weights: scaled,
       floors: floors, count: tile.count)
   }

@@ -17,8 +17,8 @@ package protocol MergeMethod: Sendable {
   var statistics: Set<ModelStatistic> { get }
 
   /// Writes `tile.out`. A pure function of the tile: no input or output, no threads, and the same
-  /// bits for any way of cutting a tensor into tiles.
-  func merge(_ tile: MergeTile)
+  /// bits for any way of cutting a tensor into tiles. Returns what its kernels noticed.
+  func merge(_ tile: MergeTile) -> StoreOutcome
 }
 
 extension MergeMethod {
@@ -29,6 +29,17 @@ extension MergeMethod {
 package enum ModelStatistic: Hashable, Sendable {
   /// `sum(F_m^2)` for each model m.
   case fisherSumOfSquares
+  /// The `k_m`-th largest `|theta_m - theta0|` for each model m, with `k_m` the share
+  /// `densities[m]` of the elements, rounded down.
+  case taskVectorThreshold(densities: [Double], scope: StatisticScope)
+}
+
+/// Over which elements a statistic is taken.
+package enum StatisticScope: Hashable, Sendable {
+  /// All merged tensors of a model.
+  case model
+  /// Each tensor by itself.
+  case tensor
 }
 
 /// The same run of elements of every input, and where the result goes.
@@ -39,18 +50,25 @@ package struct MergeTile {
   package let fishers: [FisherElements]
   package let out: MutableElements
   package let count: Int
+  /// A hash of the tensor's name: the key of random numbers.
+  package let tensorKey: UInt64
+  /// The number of the tile's first element within its tensor.
+  package let offset: Int
   /// One number per model for each statistic asked for.
   package let statistics: [ModelStatistic: [Double]]
 
   package init(
     base: Elements?, models: [Elements], fishers: [FisherElements], out: MutableElements,
-    count: Int, statistics: [ModelStatistic: [Double]]
+    count: Int, tensorKey: UInt64 = 0, offset: Int = 0,
+    statistics: [ModelStatistic: [Double]] = [:]
   ) {
     self.base = base
     self.models = models
     self.fishers = fishers
     self.out = out
     self.count = count
+    self.tensorKey = tensorKey
+    self.offset = offset
     self.statistics = statistics
   }
 }

@@ -26,9 +26,9 @@ package struct TaskArithmetic: MergeMethod {
     coefficients = try options.numberPerModel("coefficients")
   }
 
-  package func merge(_ tile: MergeTile) {
-    guard let base = tile.base else { return }
-    Kernels.taskVectorSum(
+  package func merge(_ tile: MergeTile) -> StoreOutcome {
+    guard let base = tile.base else { return StoreOutcome() }
+    return Kernels.taskVectorSum(
       into: tile.out, base: base, models: tile.models, coefficients: coefficients,
       count: tile.count)
   }

@@ -38,11 +38,11 @@ package struct WeightedAverage: MergeMethod {
     weights = given.map { $0 / sum }
   }
 
-  package func merge(_ tile: MergeTile) {
+  package func merge(_ tile: MergeTile) -> StoreOutcome {
     if tile.models.count == 1, weights == [1] {
-      Kernels.convert(into: tile.out, tile.models[0], count: tile.count)
+      return Kernels.convert(into: tile.out, tile.models[0], count: tile.count)
     } else {
-      Kernels.linearCombination(
+      return Kernels.linearCombination(
         into: tile.out, tile.models, weights: weights, count: tile.count)
     }
   }

@@ -28,6 +28,8 @@ def main() -> None:
     """Merge once."""
     arguments = json.loads(sys.argv[1])
     base, models = arguments.pop("base"), arguments.pop("models")
+    # Loads the library, whose own memory is not the merge's.
+    dfmerge.methods()
     before, io = status("RssAnon"), transferred()
     start = time.perf_counter()
     with PeakSampler() as sampler:

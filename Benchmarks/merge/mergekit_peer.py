@@ -1,7 +1,7 @@
 """mergekit 0.1.5 beside us: its environment, its configurations, and its figures, kept on disk.
 
-Its runs take minutes, so they are kept in one JSON file under the machine's name and the versions,
-and repeated only with `fresh`.
+Its runs take minutes, so those that other programs did not disturb are kept in one JSON file under
+the machine's name and the versions, and repeated only with `fresh`.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class Mergekit:
         return [Measured(**entry) for entry in runs]
 
     def measure(self, method: str, model: str, folders: list[Path], out: Path) -> Measured:
-        """Run one merge and keep its figures."""
+        """Run one merge; its figures are kept if other programs left the machine alone."""
         file = self.folder / f"mergekit-{method}.yml"
         # JSON is YAML too.
         file.write_text(json.dumps(mergekit_config(method, folders)), encoding="utf-8")
         measured = run([self.python, RUNNER, file, out])
+        if not measured.calm:
+            return measured
         self._known.setdefault(self._key(method, model), []).append(asdict(measured))
         self._cache.write_text(json.dumps(self._known, indent=1) + "\n", encoding="utf-8")
         return measured

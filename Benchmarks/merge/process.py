@@ -15,6 +15,8 @@ from typing import Any
 
 #: Seconds between two looks at a process's memory, and after how many looks they become rarer.
 INTERVAL, RARER_INTERVAL, RARER_AFTER = 0.002, 0.02, 2500
+#: Processors that other programs may use without disturbing a run much.
+CALM_OTHERS = 0.15
 
 
 def status(field: str, pid: int | str = "self") -> int:
@@ -27,6 +29,13 @@ def status(field: str, pid: int | str = "self") -> int:
     except (FileNotFoundError, ProcessLookupError):
         pass
     return 0
+
+
+def busy_seconds() -> float:
+    """Seconds of processor time that the whole machine has spent so far, idle time left out."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _idle, _wait, *interrupts = map(int, file.readline().split()[1:9])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 class PeakSampler:
@@ -66,7 +75,14 @@ class Measured:
     seconds: float
     peak_private: int
     peak_resident: int
+    #: Processors that other programs kept busy meanwhile, on average.
+    others: float
     report: dict[str, Any]
+
+    @property
+    def calm(self) -> bool:
+        """Whether other programs left the machine to this run, or nearly so."""
+        return self.others < CALM_OTHERS
 
 
 class RunError(RuntimeError):
@@ -76,7 +92,7 @@ class RunError(RuntimeError):
 def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command to its end; its last line of output is a JSON object."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), busy_seconds() - time.process_time()
         process = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
@@ -87,6 +103,8 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
         with PeakSampler(process.pid) as sampler:
             _, code, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
+        own = usage.ru_utime + usage.ru_stime + time.process_time()
+        others = max(0.0, busy_seconds() - busy - own) / seconds
         process.returncode = os.waitstatus_to_exitcode(code)
         output.seek(0)
         errors.seek(0)
@@ -95,7 +113,8 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
             said = errors.read().decode(errors="replace").strip()[-2000:]
             words = " ".join(str(part) for part in command)[:200]
             raise RunError(f"{words} ended with status {process.returncode}: {said}")
-    return Measured(seconds, sampler.peak, usage.ru_maxrss * 1024, json.loads(lines[-1]))
+    peak = usage.ru_maxrss * 1024
+    return Measured(seconds, sampler.peak, peak, others, json.loads(lines[-1]))
 
 
 def warm(folder: Path) -> None:

@@ -19,15 +19,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cases import ACCUMULATE, ACCUMULATE_GOAL, CASES, Accumulated, Timed
-from results import REPEATS, Results, alternated, machine, median
+from results import PATIENCE, REPEATS, Results, alternated, machine, median
 from triad import Triad, cache_bytes
 
 #: Share of a row's goal that the lowest CPU level has to reach.
 BASELINE_SHARE = 0.5
 
 
-def measure(results: Results, threads: int, repeats: int, level: str) -> None:
+def measure(results: Results, given: argparse.Namespace, level: str) -> None:
     """Add the rows of one CPU level."""
+    threads = given.threads
     triad = Triad(results.path.parent, threads)
     # The smallest element has two bytes: every array is four times the cache or larger.
     count = max(2 * cache_bytes(), 64 << 20)
@@ -36,7 +37,8 @@ def measure(results: Results, threads: int, repeats: int, level: str) -> None:
     stream: list[float] = []
 
     def add(name: str, goal: float | None, run: Callable[[], float]) -> None:
-        found = alternated({"triad": triad.gigabytes_per_second, "merge": run}, repeats)
+        sides = {"triad": triad.gigabytes_per_second, "merge": run}
+        found = alternated(sides, given.repeats, given.patience)
         stream.extend(found["triad"])
         ratios = [m / t for m, t in zip(found["merge"], found["triad"], strict=True)]
         results.add(name + suffix, median(found["merge"]), "GB/s")
@@ -54,7 +56,7 @@ def measure(results: Results, threads: int, repeats: int, level: str) -> None:
     accumulated.during(lambda: add(ACCUMULATE, ACCUMULATE_GOAL, accumulated.gigabytes_per_second))
     results.add(f"STREAM triad{suffix}", median(stream), "GB/s", note="median of all of the above")
     if triad.streams and not level:
-        runs = [triad.gigabytes_per_second(streaming=True) for _ in range(repeats)]
+        runs = [triad.gigabytes_per_second(streaming=True) for _ in range(given.repeats)]
         results.add("STREAM triad with streaming stores", median(runs), "GB/s")
 
 
@@ -63,20 +65,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--patience", type=int, default=PATIENCE, help="rounds per repeat, at most")
     parser.add_argument("--level", choices=("2", "3", "4"), help="this CPU level only")
     parser.add_argument("--out", type=Path, default=Path("build/bench/merge-memory.json"))
     arguments = parser.parse_args()
     results = Results(arguments.out)
     if arguments.level:
         os.environ["DFMERGE_CPU_LEVEL"] = arguments.level
-        measure(results, arguments.threads, arguments.repeats, arguments.level)
+        measure(results, arguments, arguments.level)
         return results.finish()
     results.heading(f"In memory, {arguments.threads} threads, {machine()}")
     results.load("before")
-    measure(results, arguments.threads, arguments.repeats, "")
+    measure(results, arguments, "")
     part = arguments.out.with_suffix(".level2.json")
     command = [sys.executable, __file__, "--level", "2", "--out", str(part)]
-    command += ["--threads", str(arguments.threads), "--repeats", str(arguments.repeats)]
+    for name in ("threads", "repeats", "patience"):
+        command += [f"--{name}", str(getattr(arguments, name))]
     # The library reads the level once: another level needs another process. 1: a goal was missed.
     if subprocess.run(command, check=False).returncode not in (0, 1):
         raise SystemExit("the run at level 2 failed")

@@ -71,7 +71,7 @@ JOBS = [
     Job("average", 4, settings={"threads": 2}),
     Job("average", 8, settings={"threads": 1}),
     Job("task_arithmetic", 4, architecture=SMALL, settings={"threads": 2}),
-    Job("task_arithmetic", 2, "F32", settings={"threads": 2, "max_memory": "16MB"}),
+    Job("task_arithmetic", 2, "F32", settings={"threads": 2, "max_memory": "28MB"}),
     Job("task_arithmetic", 3, "F16", settings={"threads": 8, "dtype": "F32"}),
     Job("df_merge", 3, fishers=True, settings={"threads": 2}),
     Job("df_merge", 6, "F32", fishers=True, settings={"threads": 4, "max_shard_size": "50MB"}),

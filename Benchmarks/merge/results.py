@@ -17,6 +17,8 @@ Row = dict[str, Any]
 REPEATS = 7
 #: Share of the best round's processor time per second below which a round was disturbed.
 CALM = 0.95
+#: Rounds that are tried for each that counts.
+PATIENCE = 4
 
 
 class Results:
@@ -86,18 +88,18 @@ class Results:
 
 
 def alternated(
-    sides: dict[str, Callable[[], float]], repeats: int = REPEATS
+    sides: dict[str, Callable[[], float]], repeats: int = REPEATS, patience: int = PATIENCE
 ) -> dict[str, list[float]]:
     """Run the sides in turn, so that a disturbance meets all of them; one warm-up each first.
 
     A round in which a side got clearly less processor time per second than in its best round was
-    disturbed by other programs and is run again, up to four rounds for each that is asked for;
-    if too few are left then, the last ones count as well.
+    disturbed by other programs and is run again, up to `patience` rounds for each that is asked
+    for; if too few are left then, the least disturbed ones count.
     """
     for run in sides.values():
         run()
     rounds: list[dict[str, tuple[float, float]]] = []
-    for _ in range(4 * repeats):
+    for _ in range(patience * repeats):
         found = {}
         for name, run in sides.items():
             wall, processor = time.perf_counter(), time.process_time()
@@ -106,11 +108,12 @@ def alternated(
             found[name] = (value, share)
         rounds.append(found)
         best = {name: max(entry[name][1] for entry in rounds) for name in sides}
-        calm = [r for r in rounds if all(r[n][1] >= CALM * best[n] for n in sides)]
-        if len(calm) >= repeats:
-            rounds = calm
+        # A round is as calm as its most disturbed side.
+        rounds.sort(key=lambda entry: -min(entry[name][1] / best[name] for name in sides))
+        last = rounds[min(repeats, len(rounds)) - 1]
+        if len(rounds) >= repeats and all(last[n][1] >= CALM * best[n] for n in sides):
             break
-    return {name: [entry[name][0] for entry in rounds[-repeats:]] for name in sides}
+    return {name: [entry[name][0] for entry in rounds[:repeats]] for name in sides}
 
 
 def median(values: Iterable[float]) -> float:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from process import status
-from results import REPEATS, Results, alternated, machine, median
+from results import PATIENCE, REPEATS, Results, alternated, machine, median
 from step_sides import Authors, DFMerge, InPlace
 from t5 import LAYERS, MODELS, Inputs, shapes
 
@@ -115,6 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--patience", type=int, default=PATIENCE, help="rounds per repeat, at most")
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--peak", choices=SIDES, help="measure this side's peak memory only")
     parser.add_argument("--out", type=Path, default=Path("build/bench/merge-step.json"))
@@ -144,9 +145,10 @@ def main() -> int:
     inputs = Inputs(layers)
     results.add("parameters of a model", inputs.parameters / 1e6, "M")
     sides = {side: timed(side, inputs, arguments.threads) for side in SIDES}
-    whole = alternated({side: runs[0] for side, runs in sides.items()}, arguments.repeats)
+    often = (arguments.repeats, arguments.patience)
+    whole = alternated({side: runs[0] for side, runs in sides.items()}, *often)
     add_speed(results, "whole step", whole, goals=True)
-    alone = alternated({side: runs[1] for side, runs in sides.items()}, arguments.repeats)
+    alone = alternated({side: runs[1] for side, runs in sides.items()}, *often)
     add_speed(results, "merge alone, Fisher values known", alone, goals=False)
     results.load("after")
     return results.finish()

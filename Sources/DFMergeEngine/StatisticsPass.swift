@@ -54,8 +54,8 @@ struct StatisticsPass {
   ) throws(DFMergeError) -> [Double] {
     let plan = executor.plan
     let block = MergeExecutor.blockElements
-    // One sum per block, added in the order of the blocks: the same bits for any number of threads
-    // and any size of pieces.
+    // One sum per block, added in the order of the blocks, then one per tensor: the same bits for any
+    // number of threads and any size of pieces.
     var firstBlock: [Int] = []
     var blocks = 0
     for entry in plan.entries {
@@ -76,9 +76,19 @@ struct StatisticsPass {
         }
       }
     }
-    let values = sums.values
-    return (0..<count).map { model in
-      stride(from: model, to: values.count, by: count).reduce(0.0) { $0 + values[$1] }
+    // Tensors in the order of their names, for shards and memory have orders of their own.
+    let order = plan.entries.indices.sorted {
+      plan.entries[$0].output.name.utf8.lexicographicallyPrecedes(plan.entries[$1].output.name.utf8)
     }
+    var totals = [Double](repeating: 0, count: count)
+    for entry in order {
+      let ownBlocks = (plan.entries[entry].mergedCount + block - 1) / block
+      for model in totals.indices {
+        totals[model] += (0..<ownBlocks).reduce(0.0) {
+          $0 + sums[(starts[entry] + $1) * count + model]
+        }
+      }
+    }
+    return totals
   }
 }

@@ -30,8 +30,9 @@ package struct MergeResources: Sendable {
     readsFiles: Bool = true
   ) throws(DFMergeError) {
     let statistics = method?.statistics ?? []
+    let doubles = plan.entries.contains { $0.operands.contains { $0.dtype == .f64 } }
     let reads = statistics.reduce(into: (weights: 1, fishers: 1)) {
-      $0.weights += $1.weightPasses
+      $0.weights += $1.weightPasses(doubles: doubles)
       $0.fishers += $1.fisherPasses
     }
     passes = max(reads.weights, reads.fishers)
@@ -65,6 +66,9 @@ package struct MergeResources: Sendable {
     let fixed =
       MergeResources.fixedBytes(plan, statistics)
       + (toFiles ? CheckpointWriter.stagingByteCount : 0)
+    let perThread =
+      MergeResources.threadBytes
+      + statistics.reduce(0) { max($0, StatisticsPass.threadBytes($1, plan)) }
     let wanted = ParallelFor.workers(threads: settings.threads, count: Int.max)
     var chosen: (threads: Int, elements: Int, bytes: Int)?
     let limit = settings.maxMemory ?? Int.max
@@ -77,7 +81,7 @@ package struct MergeResources: Sendable {
       {
         let bytes = MergeResources.pieceBytes(
           plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
-        if fixed + threads * (bytes + MergeResources.threadBytes) <= limit {
+        if fixed + threads * (bytes + perThread) <= limit {
           chosen = (threads, elements, bytes)
           break search
         }
@@ -85,7 +89,7 @@ package struct MergeResources: Sendable {
     }
     guard let chosen else {
       let least =
-        fixed + MergeResources.threadBytes
+        fixed + perThread
         + MergeResources.pieceBytes(
           plan, elements: MergeExecutor.blockElements, toFiles: toFiles, readsFiles: readsFiles)
       throw DFMergeError(
@@ -96,7 +100,7 @@ package struct MergeResources: Sendable {
     threads = chosen.threads
     pieceElements = chosen.elements
     bufferBytes = chosen.bytes
-    peakMemory = fixed + chosen.threads * (chosen.bytes + MergeResources.threadBytes)
+    peakMemory = fixed + chosen.threads * (chosen.bytes + perThread)
   }
 
   /// The stack that a thread touches, and the workspace of a kernel on it.

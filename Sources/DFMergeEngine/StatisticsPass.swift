@@ -12,8 +12,40 @@ struct StatisticsPass {
     case .fisherSumOfSquares:
       (plan.elementCount / MergeExecutor.blockElements + plan.entries.count) * 8
         * plan.modelNames.count
-    case .taskVectorThreshold: 0
+    case .taskVectorThreshold, .signBalance: plan.entries.count * plan.modelNames.count * 16
     }
+  }
+
+  /// Memory that each thread takes for it.
+  static func threadBytes(_ statistic: ModelStatistic, _ plan: MergePlan) -> Int {
+    guard case .taskVectorThreshold = statistic else { return 0 }
+    let isWide = plan.entries.contains { $0.operands.contains { $0.dtype == .f64 } }
+    return plan.modelNames.count * MagnitudeHistogram.byteCount(isWide: isWide)
+  }
+
+  /// Every figure that `method` asks for, by entry of the plan.
+  func statistics(
+    of method: any MergeMethod, _ fishers: [MergeExecutor.FisherLookup],
+    poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) -> [[ModelStatistic: [Double]]] {
+    var found = [[ModelStatistic: [Double]]](repeating: [:], count: executor.plan.entries.count)
+    for statistic in method.statistics {
+      switch statistic {
+      case .fisherSumOfSquares:
+        let sums = try sumsOfSquares(fishers, poll: poll)
+        for entry in found.indices { found[entry][statistic] = sums }
+      case .taskVectorThreshold(let densities, let scope, let keeping):
+        let values = try thresholds(densities, scope, keeping, poll: poll)
+        for entry in found.indices { found[entry][statistic] = values[entry] }
+      case .signBalance: break
+      }
+    }
+    // After the others, on which the votes depend.
+    if method.statistics.contains(.signBalance) {
+      let balance = try signBalance(method, found, poll: poll)
+      for entry in found.indices { found[entry][.signBalance] = [Double(balance)] }
+    }
+    return found
   }
 
   /// `sum(F_m^2)` over all entries that have Fisher values, for each model.

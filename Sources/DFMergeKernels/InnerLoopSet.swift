@@ -79,6 +79,39 @@ protocol InnerLoopSet {
   static func firstInvalidF64(
     _ x: UnsafeRawPointer, refusingNegative: Bool, n: Int
   ) -> Int
+  static func magnitudes(
+    of x: UnsafeRawPointer, base: UnsafeRawPointer, into keys: UnsafeMutableRawPointer, n: Int,
+    wide: Bool, rounds: Bool
+  ) -> Int
+  static func countUpper(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    n: Int
+  ) -> Int
+  static func countLower(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    upper: UInt64, n: Int
+  ) -> Int
+  static func countWide(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    shift: Int, upper: UInt64, rounds: Bool, n: Int
+  ) -> Int
+  static func drop(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int,
+    width: Int, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64
+  )
+  static func elect(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
+    scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addTerms(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func signBalance(
+    base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
+  ) -> Int
 }
 
 extension DFMergeKernelsBaseline.InnerLoops: InnerLoopSet {}

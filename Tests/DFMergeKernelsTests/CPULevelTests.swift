@@ -88,6 +88,58 @@ struct CPULevelTests {
   }
 
   @Test(arguments: mergeable)
+  func electionsAndMasks(input: DType) {
+    for count in [77, Self.count] {
+      var merge = ElectionCase(count, models: 5, input: input, base: .bf16, offset: 1)
+      let models = merge.models.map(\.elements)
+      for isMasked in [false, true] {
+        if isMasked {
+          merge.mask = BernoulliMask(
+            seed: 9, tensorKey: 5, offset: 77, densities: [0.5, 0.2, 1, 0, 0.9])
+        }
+        for election in everyElection {
+          compare("\(election), \(input)") {
+            bytes(.f64, count) {
+              Kernels.electedTaskVectors(
+                into: $0, base: merge.base.elements, models: models, terms: merge.terms,
+                election: election, mask: merge.mask, count: count)
+            }
+          }
+        }
+        compare("sum of terms, \(input)") {
+          bytes(.f64, count) {
+            Kernels.termSum(
+              into: $0, base: merge.base.elements, models: models, terms: merge.terms,
+              mask: merge.mask, count: count)
+          }
+        }
+        compare("sign balance, \(input)") {
+          let balance = Kernels.signBalance(
+            base: merge.base.elements, models: models, terms: merge.terms, vote: .mass,
+            mask: merge.mask, count: count)
+          return withUnsafeBytes(of: balance) { Array($0) }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: mergeable)
+  func magnitudes(input: DType) {
+    let model = Numbers(sample(Self.count, seed: 5), input, misalignment: 1)
+    let base = Numbers(sample(Self.count, seed: 6), .bf16, misalignment: 1)
+    let isWide = input == .f64
+    compare("counted, \(input)") {
+      let found = MagnitudeTests.count(rank: 300, [(model, base)], isWide: isWide)
+      return withUnsafeBytes(of: found.threshold) { Array($0) }
+    }
+    compare("selected, \(input)") {
+      let found = Kernels.largestMagnitude(
+        rank: 300, model.elements, base: base.elements, count: Self.count)
+      return withUnsafeBytes(of: found.threshold) { Array($0) }
+    }
+  }
+
+  @Test(arguments: mergeable)
   func conversionsOfEverySize(input: DType) {
     let special: [Double] = [
       0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, 0x1p-149, 0x1.8p-25, 65519.9,

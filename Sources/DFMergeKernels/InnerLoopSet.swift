@@ -53,15 +53,6 @@ protocol InnerLoopSet {
   static func widenF32(
     _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
   )
-  static func narrowToF32(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  )
-  static func narrowToF16(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  )
-  static func narrowToBF16(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  )
   static func accumulate(
     into acc: dfmk_output, _ values: dfmk_input, weight: Double, squared: Bool, n: Int
   )

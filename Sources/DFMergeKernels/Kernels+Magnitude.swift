@@ -95,7 +95,7 @@ private func forEachTaskVectorChunk(
   _ model: Elements, _ base: Elements, wide: Bool, _ count: Int, _ loops: any InnerLoopSet.Type,
   _ body: (_ x: UnsafeRawPointer, _ b: UnsafeRawPointer, Chunk) -> Void
 ) {
-  Workspace.with(models: 0, slots: 2) { workspace in
+  Workspace.with(slots: 2) { workspace in
     forEachChunk(count: count, size: workspace.chunkSize) { chunk in
       let b = staged(base, chunk, wide: wide, scratch: workspace.slot(0), loops: loops)
       let x = staged(model, chunk, wide: wide, scratch: workspace.slot(1), loops: loops)

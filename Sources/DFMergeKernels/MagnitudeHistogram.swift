@@ -21,8 +21,13 @@ package final class MagnitudeHistogram: @unchecked Sendable {
   /// Elements since then: none of the counters is larger.
   private var counted = 0
 
-  package init(_ digit: MagnitudeSelection.Digit) {
+  /// The most elements before the counters are emptied into sums.
+  private let capacity: Int
+
+  /// - Parameter capacity: at most 2^32 - 1, which no counter can pass; tests make do with less.
+  package init(_ digit: MagnitudeSelection.Digit, capacity: Int = Int(UInt32.max)) {
     self.digit = digit
+    self.capacity = capacity
     copies = digit.isWide ? 1 : 2
     counters = .allocate(capacity: copies << digit.bits &+ MagnitudeHistogram.spare)
     counters.initialize(repeating: 0)
@@ -42,7 +47,7 @@ package final class MagnitudeHistogram: @unchecked Sendable {
     var done = 0
     while done < count {
       let n = min(count &- done, MagnitudeHistogram.longestRun)
-      if counted &+ n > Int(UInt32.max) { empty() }
+      if counted &+ n > capacity { empty() }
       counted &+= n
       undefined &+= Kernels.countMagnitudes(
         model.advanced(by: done), base: base.advanced(by: done), digit, into: start, count: n)
@@ -53,7 +58,7 @@ package final class MagnitudeHistogram: @unchecked Sendable {
   /// Adds the counts of a histogram of the same digit.
   package func add(_ other: MagnitudeHistogram) {
     undefined &+= other.undefined
-    if other.sums.isEmpty, counted &+ other.counted <= Int(UInt32.max) {
+    if other.sums.isEmpty, counted &+ other.counted <= capacity {
       for i in counters.indices { counters[i] &+= other.counters[i] }
       counted &+= other.counted
     } else {

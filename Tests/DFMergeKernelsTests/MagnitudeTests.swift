@@ -136,6 +136,29 @@ struct MagnitudeTests {
     }
   }
 
+  /// Counters that are emptied into sums before they run over count the same.
+  @Test func countersAreEmptiedInTime() {
+    let model = Numbers(sample(3000, seed: 8), .bf16)
+    let base = Numbers([Double](repeating: 0, count: 3000), .bf16)
+    var selection = MagnitudeSelection(rank: 700, of: 6000, isWide: false)
+    while let digit = selection.digit {
+      let sum = MagnitudeHistogram(digit, capacity: 2500)
+      let other = MagnitudeHistogram(digit, capacity: 1100)
+      for histogram in [sum, other] {
+        for start in stride(from: 0, to: 3000, by: 1000) {
+          histogram.count(
+            model.elements.advanced(by: start), base: base.elements.advanced(by: start),
+            count: 1000)
+        }
+      }
+      sum.add(other)
+      sum.add(MagnitudeHistogram(digit))
+      selection.narrow(by: sum)
+    }
+    #expect(
+      selection.threshold == Self.kthLargest(350, Self.magnitudes(model, base)))
+  }
+
   @Test func asManyReachTheThresholdAsTheRankSays() {
     let model = Numbers(sample(5000, seed: 8), .f32)
     let base = Numbers(sample(5000, seed: 9), .f32)

@@ -19,8 +19,8 @@ typedef __typeof__((dfmk_doubles){0} < (dfmk_doubles){0}) dfmk_flags;
 
 enum { DFMK_MEAN = 0, DFMK_SUM = 1, DFMK_LARGEST = 2 };
 
-/* What the terms of a step come to, those above and those below 0 apart. Terms that are NaN are with
- * those above, so that `up` is NaN. */
+/* What the terms of a step come to, those above and those below 0 apart. Terms that are NaN are
+ * with those above, so that `up` is NaN. */
 typedef struct {
     dfmk_doubles up, down, up_weight, down_weight, votes, top, bottom;
 } dfmk_ballot;

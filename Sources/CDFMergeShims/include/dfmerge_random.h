@@ -50,8 +50,8 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
 /* `out = keep ? x : b` for `n` elements, any number, the first of which is number `first` of its
  * tensor; `out` may be `x` or `b`. Element 32 g + 8 j + l is kept when word j of block 8 g + l is
  * below `limit`, at most 2^32. Groups of 32 that are not whole go one element at a time. */
-#define DFMK_DROP(name, type, integers)                                                          \
-    DFMK_INLINE int64_t name##_part(type *out, const type *x, const type *b, int64_t n,          \
+#define DFMK_DROP(name, size, integers)                                                          \
+    DFMK_INLINE int64_t name##_part(char *out, const char *x, const char *b, int64_t n,          \
                                     uint64_t seed, uint64_t stream, uint64_t first,              \
                                     uint64_t limit) {                                            \
         dfmk_u64x8 words[4];                                                                     \
@@ -59,17 +59,14 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
         int64_t start = (int64_t)(first & 31), count = n < 32 - start ? n : 32 - start;          \
         dfmk_philox(words, seed, stream, (first >> 5) << 3);                                     \
         __builtin_memcpy(draws, words, sizeof draws);                                            \
-        for (int64_t k = 0; k < count; k++) {                                                    \
-            type chosen;                                                                         \
-            __builtin_memcpy(&chosen, draws[start + k] < limit ? x + k : b + k, sizeof chosen);  \
-            __builtin_memcpy(out + k, &chosen, sizeof chosen);                                   \
-        }                                                                                        \
+        for (int64_t k = 0; k < count; k++)                                                      \
+            __builtin_memmove(out + size * k, (draws[start + k] < limit ? x : b) + size * k, size);\
         return count;                                                                            \
     }                                                                                            \
     DFMK_INLINE void name(void *out, const void *x, const void *b, int64_t n, uint64_t seed,     \
                           uint64_t stream, uint64_t first, uint64_t limit) {                     \
-        type *to = (type *)out;                                                                  \
-        const type *from = (const type *)x, *base = (const type *)b;                             \
+        char *to = (char *)out;                                                                  \
+        const char *from = (const char *)x, *base = (const char *)b;                             \
         int64_t i = 0;                                                                           \
         if (n > 0 && (first & 31) != 0)                                                          \
             i = name##_part(to, from, base, n, seed, stream, first, limit);                      \
@@ -77,7 +74,7 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
             dfmk_u64x8 words[4];                                                                 \
             dfmk_philox(words, seed, stream, (first + (uint64_t)i) >> 5 << 3);                   \
             for (int j = 0; j < 4; j++) {                                                        \
-                int64_t at = i + 8 * j;                                                          \
+                int64_t at = size * (i + 8 * j);                                                 \
                 integers keep = __builtin_convertvector(                                         \
                     (dfmk_i64x8)words[j] < (int64_t)limit, integers);                            \
                 integers mine = *(const integers##_u *)(from + at);                              \
@@ -86,13 +83,13 @@ DFMK_INLINE void dfmk_philox(dfmk_u64x8 words[4], uint64_t seed, uint64_t stream
             }                                                                                    \
         }                                                                                        \
         if (i < n)                                                                               \
-            name##_part(to + i, from + i, base + i, n - i, seed, stream, first + (uint64_t)i,    \
-                        limit);                                                                  \
+            name##_part(to + size * i, from + size * i, base + size * i, n - i, seed, stream,    \
+                        first + (uint64_t)i, limit);                                             \
     }
 
-DFMK_DROP(dfmk_drop_16, int16_t, dfmk_keep16)
-DFMK_DROP(dfmk_drop_32, int32_t, dfmk_keep32)
-DFMK_DROP(dfmk_drop_64, int64_t, dfmk_keep64)
+DFMK_DROP(dfmk_drop_16, 2, dfmk_keep16)
+DFMK_DROP(dfmk_drop_32, 4, dfmk_keep32)
+DFMK_DROP(dfmk_drop_64, 8, dfmk_keep64)
 
 #undef DFMK_DROP
 #undef DFMK_LOW

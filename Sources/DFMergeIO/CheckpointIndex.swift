@@ -58,7 +58,7 @@ struct CheckpointIndex {
     for (tensor, shard) in raw.weightMap {
       // A checkpoint from a stranger must not make us read files outside its own folder.
       guard !shard.isEmpty, shard != ".", shard != "..", !shard.utf8.contains(0),
-        !shard.contains("/")
+        !shard.utf8.contains(UInt8(ascii: "/"))
       else {
         throw DFMergeError(
           .invalidFormat,

@@ -6,8 +6,8 @@ extension CheckpointWriter {
   /// the same name.
   /// - Throws: `.invalidArgument` for a name with a folder in it, or one of weights.
   package func add(_ contents: [UInt8], as name: String) throws(DFMergeError) {
-    guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), !name.utf8.contains(0),
-      CheckpointCompanions.isCompanion(name)
+    guard !name.isEmpty, !name.hasPrefix("."), !name.utf8.contains(UInt8(ascii: "/")),
+      !name.utf8.contains(0), CheckpointCompanions.isCompanion(name)
     else {
       throw DFMergeError(
         .invalidArgument,

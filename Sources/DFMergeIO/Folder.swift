@@ -58,16 +58,18 @@ enum Folder {
 
   /// The folder that holds `path`: `"."` for a bare name.
   static func parent(of path: String) -> String {
-    var bytes = Substring(path)
-    while bytes.count > 1, bytes.hasSuffix("/") { bytes.removeLast() }
-    guard let slash = bytes.lastIndex(of: "/") else { return "." }
-    let parent = bytes[..<slash]
-    return parent.isEmpty ? "/" : String(parent)
+    // Bytes, not characters: a slash before a combining mark is no character of its own.
+    let slash = UInt8(ascii: "/")
+    var bytes = path.utf8[...]
+    while bytes.count > 1, bytes.last == slash { bytes.removeLast() }
+    guard let end = bytes.lastIndex(of: slash) else { return "." }
+    let parent = bytes[..<end]
+    return parent.isEmpty ? "/" : String(decoding: parent, as: UTF8.self)
   }
 
   /// `name` inside `folder`.
   static func join(_ folder: String, _ name: String) -> String {
-    folder.hasSuffix("/") ? folder + name : folder + "/" + name
+    folder.utf8.last == UInt8(ascii: "/") ? folder + name : folder + "/" + name
   }
 
   /// Makes renames and removals in `path` survive a loss of power.

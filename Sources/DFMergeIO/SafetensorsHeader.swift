@@ -42,7 +42,9 @@ package struct SafetensorsHeader: Sendable {
     }
     var length: UInt64 = 0
     for (position, byte) in prefix.enumerated() { length |= UInt64(byte) << (8 * UInt64(position)) }
-    if let format = otherFormat(prefix) {
+    let isPossible = length <= UInt64(min(longest, fileByteCount - prefixByteCount))
+    // Not before: the length of a header may begin with the very bytes of another format.
+    if !isPossible, let format = otherFormat(prefix) {
       throw failure("\(path) is not a safetensors file: it looks like \(format).")
     }
     guard length <= UInt64(longest) else {

@@ -68,6 +68,7 @@ import Testing
     (map + [("w", "../b.safetensors")], "'../b.safetensors', which is not the name"),
     (map + [("w", "/etc/passwd")], "'/etc/passwd', which is not the name"),
     (map + [("w", "sub/b.safetensors")], "which is not the name"),
+    (map + [("w", "../\u{301}b.safetensors")], "which is not the name"),
     (map + [("w", "..")], "'..', which is not the name"),
     (map + [("w", ".")], "'.', which is not the name"),
     (map + [("w", "")], "'', which is not the name"),

@@ -114,4 +114,29 @@ import Testing
       #expect(try failure { _ = try SafetensorsFile(path: path) }.code == .invalidArgument)
     }
   }
+
+  /// A header of 640 bytes begins the file with 80 02, as a pickle does.
+  @Test(arguments: [640, 640 + 65_536])
+  func headerWhoseLengthLooksLikeAnotherFormat_isRead(length: Int) throws {
+    let folder = try TemporaryFolder()
+    let header = #"{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}"#
+    let padded = header + String(repeating: " ", count: length - header.utf8.count)
+    let path = try folder.write(safetensorsBytes(padded, data: [1, 2, 3]), to: "a.safetensors")
+    let file = try SafetensorsFile(path: path)
+    #expect(Array(try #require(file.tensor(named: "a")).bytes) == [1, 2, 3])
+  }
+
+  /// A slash before a combining mark is one character with it, and yet ends a folder's name.
+  @Test func nameThatBeginsWithACombiningMark() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("new/\u{301}x/\u{301}a.safetensors")
+    try CheckpointWriter.write([try bytesTensor("a", 3)], toFolder: folder.file("new/\u{301}x"))
+    let writer = try SafetensorsWriter(path: path, tensors: [TensorSpec(bytesTensor("a", 3))])
+    // Beside the file, where it can be renamed to it.
+    #expect(try folder.names("new/\u{301}x").count == 2)
+    try writer.append(bytesTensor("a", 3).bytes, to: "a")
+    try writer.finish()
+    #expect(try SafetensorsFile(path: path).tensors.count == 1)
+    #expect(try folder.names() == ["new"])
+  }
 }

@@ -66,8 +66,7 @@ public final class Search {
     self.models = names
     self.options = try SearchOptions(options, models: names)
     plan = try MergePlan(target: target, base: base, models: models.map(\.weights))
-    try MergePlan.refuseSharedMemory(
-      of: target, with: [base] + models.map(\.weights))
+    try plan.refuseSharedMemory(of: target, with: [base] + models.map(\.weights))
     guard !plan.entries.isEmpty else {
       throw DFMergeError(
         .invalidArgument,

@@ -123,7 +123,7 @@ public final class Merge: Sendable {
       throw DFMergeError(
         .invalidArgument, "A merge was given nowhere to write; pass memory or a path.")
     case .memory(let views):
-      try MergePlan.refuseSharedMemory(
+      try plan.refuseSharedMemory(
         of: views, with: (base.map { [$0] } ?? []) + models + fishers)
       outcome = try execute(.memory(views))
     case .path(let path):

@@ -3,25 +3,26 @@ import DFMergeCore
 extension MergePlan {
   /// A result is computed from the inputs while it is written, by several threads at once: no
   /// tensor of the target may share a byte with an input or with another tensor of the target,
-  /// whatever their names.
+  /// whatever their names. Inputs are tensors with the name of one of the target, and those that
+  /// are read in place of one (see ``TiedNames``).
   ///
   /// Cost: one sort of the addresses of everything that is read or written.
   /// - Throws: `.invalidArgument` naming the tensors.
-  package static func refuseSharedMemory(
+  package func refuseSharedMemory(
     of targets: [MutableTensorView], with sources: [any WeightSource]
   ) throws(DFMergeError) {
     var spans: [Span] = []
+    func add(_ bytes: UnsafeRawBufferPointer, _ name: String, isTarget: Bool = false) {
+      if let span = Span(bytes, of: name, isTarget: isTarget) { spans.append(span) }
+    }
     for tensor in targets {
-      if let span = Span(UnsafeRawBufferPointer(tensor.bytes), of: tensor.name, source: nil) {
-        spans.append(span)
+      add(UnsafeRawBufferPointer(tensor.bytes), tensor.name, isTarget: true)
+      for source in sources {
+        if let read = source.tensor(named: tensor.name)?.bytes { add(read, tensor.name) }
       }
-      for (number, source) in sources.enumerated() {
-        if let read = source.tensor(named: tensor.name)?.bytes,
-          let span = Span(read, of: tensor.name, source: number)
-        {
-          spans.append(span)
-        }
-      }
+    }
+    for entry in entries {
+      for view in entry.operands where view.name != entry.output.name { add(view.bytes, view.name) }
     }
     spans.sort { $0.low < $1.low }
     // Of what begins earlier, the tensor of each sort that reaches furthest.
@@ -31,10 +32,10 @@ extension MergePlan {
       if let written, span.low < written.high {
         throw MergePlan.overlap(of: written, with: span, sources)
       }
-      if span.source == nil, let lent, span.low < lent.high {
+      if span.isTarget, let lent, span.low < lent.high {
         throw MergePlan.overlap(of: span, with: lent, sources)
       }
-      if span.source == nil {
+      if span.isTarget {
         written = span
       } else if span.high > (lent?.high ?? 0) {
         lent = span
@@ -47,30 +48,34 @@ extension MergePlan {
     let low: UInt
     let high: UInt
     let name: String
-    /// Which input it belongs to; nil for the target.
-    let source: Int?
+    /// Whether it is to be written, not read.
+    let isTarget: Bool
 
     /// Nil for no bytes.
-    init?(_ bytes: UnsafeRawBufferPointer, of name: String, source: Int?) {
+    init?(_ bytes: UnsafeRawBufferPointer, of name: String, isTarget: Bool) {
       guard let start = bytes.baseAddress, bytes.count > 0 else { return nil }
       low = UInt(bitPattern: start)
       high = low &+ UInt(bytes.count)
       self.name = name
-      self.source = source
+      self.isTarget = isTarget
     }
   }
 
   private static func overlap(
     of target: Span, with other: Span, _ sources: [any WeightSource]
   ) -> DFMergeError {
+    let owner = sources.first {
+      $0.tensor(named: other.name).map { UInt(bitPattern: $0.bytes.baseAddress) } == other.low
+    }
+    let label = owner?.label ?? "an input"
     let fact: String
-    if let source = other.source, other.name == target.name {
+    if !other.isTarget, other.name == target.name {
       fact =
-        "Tensor '\(other.name)' of \(sources[source].label) is the target's own memory, which the "
+        "Tensor '\(other.name)' of \(label) is the target's own memory, which the "
         + "merge overwrites; pass a copy."
-    } else if let source = other.source {
+    } else if !other.isTarget {
       fact =
-        "Tensor '\(other.name)' of \(sources[source].label) shares memory with tensor "
+        "Tensor '\(other.name)' of \(label) shares memory with tensor "
         + "'\(target.name)' of the target, which the merge overwrites; pass a copy."
     } else {
       fact =

@@ -18,6 +18,8 @@ struct PlanAlignment {
   private(set) var notes: [PlanFinding] = []
   private(set) var problems: [PlanFinding] = []
   private let ties: TiedNames
+  /// How often a tensor was looked for under a longer or shorter name.
+  private var nearSearches = 0
 
   init(
     reference: any WeightSource, hasBase: Bool, models: [any WeightSource],
@@ -155,7 +157,7 @@ struct PlanAlignment {
     let known = Set(outputs.map(\.name))
     for model in hasBase ? models[...] : models.dropFirst() {
       for tensor in model.tensors where !known.contains(tensor.name) {
-        if let kept = TiedNames.twin(of: tensor, in: model, among: known) {
+        if let kept = ties.twin(of: tensor, in: model, among: known) {
           let text =
             "'\(tensor.name)' of \(model.label) is its '\(kept)' under a second name, which "
             + "\(target) does not have; it is left out"
@@ -218,9 +220,11 @@ struct PlanAlignment {
   }
 
   /// A tensor of `source` under the same name with or without a prefix, such as that of
-  /// DataParallel ("module.") or of a model inside a model ("bert."); only for lines that are shown.
-  private func near(_ name: String, in source: any WeightSource) -> String {
-    guard problems.count < 20 else { return "" }
+  /// DataParallel ("module.") or of a model inside a model ("bert."); only for lines that are shown,
+  /// as each search goes through all names.
+  private mutating func near(_ name: String, in source: any WeightSource) -> String {
+    guard nearSearches < 20 else { return "" }
+    nearSearches += 1
     let near = source.tensors.first {
       $0.name.hasSuffix("." + name) || name.hasSuffix("." + $0.name)
     }

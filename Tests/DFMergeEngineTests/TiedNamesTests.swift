@@ -1,5 +1,7 @@
 import DFMergeCore
 import DFMergeEngine
+import DFMergeIO
+import Glibc
 import Testing
 
 /// Tensors that stand under two names, of which some checkpoints keep one.
@@ -63,5 +65,63 @@ import Testing
     // 1 + 2 * (0.5 * 2 * 1 + 0.5 * 4 * 3) / 4
     #expect(floats(out[0]) == floats(out[1]))
     #expect(abs(floats(out[0])[0] - 4.5) < 1e-6)
+  }
+
+  /// Elements are compared by reading the files: a page of a mapping that is gone would be a signal.
+  @Test func testFileThatWasCutShort_hasNoTies() throws {
+    let folder = try TemporaryFolder()
+    let values = ramp(100_000)
+    let path = folder.file("base.safetensors")
+    try SafetensorsWriter.write(
+      [try tensor("embed", [100_000], values), try tensor("head", [100_000], values)], to: path)
+    let base = try Checkpoint.open(path)
+    truncate(path, 1000)
+    let merge = try Merge(
+      "average", base: base, models: [try weights("m", [try tensor("embed", [100_000], values)])])
+    #expect(try merge.plan(to: .none).problems == ["'head' is missing from m"])
+  }
+
+  @Test func testTiesThatDifferLate_areNotTaken() throws {
+    var values = ramp(200_000)
+    let embed = try tensor("embed", [200_000], values)
+    values[199_999] = 0
+    let base = [embed, try tensor("head", [200_000], values)]
+    #expect(try merge(base, [embed]).plan(to: .none).problems == ["'head' is missing from tuned"])
+    // All alike but the last element: that is enough to tell.
+    var ones = [Float](repeating: 1, count: 200_000)
+    ones[199_999] = 2
+    let tied = [try tensor("embed", [200_000], ones), try tensor("head", [200_000], ones)]
+    #expect(try merge(tied, [embed]).plan(to: .none).isPossible)
+  }
+
+  /// Each missing or extra name was once compared with all others.
+  @Test(.timeLimit(.minutes(1)))
+  func testManyMissingAndExtraNames_takeTimeInProportion() throws {
+    func many(_ prefix: String, from start: Float) throws -> [TensorView] {
+      try (0..<10_000).map { number in
+        try tensor("\(prefix)\(number)", [2], [start, Float(number)])
+      }
+    }
+    let one = try tensor("one", [1], [1])
+    let merge = try Merge(
+      "average", base: try weights("base", try many("a", from: 1) + [one]),
+      models: [try weights("model", try many("b", from: 2) + [one])],
+      settings: .words(["missing": "base", "extra": "base"]))
+    let report = try merge.plan(to: .none)
+    #expect(report.isPossible && report.copied == 10_000 && report.notes.count == 20_000)
+  }
+
+  /// A tensor that is read under another name may not be overwritten meanwhile either.
+  @Test func testTargetThatIsReadUnderAnotherName_isRefused() throws {
+    let base = [try tensor("embed", [6], embed), try tensor("head", [6], embed)]
+    let memory = try target(like: [try tensor("head", [6], embed)])
+    let model = try TensorView(
+      name: "embed", dtype: .f32, shape: try Shape([6]),
+      bytes: UnsafeRawBufferPointer(memory[0].bytes))
+    let error = #expect(throws: DFMergeError.self) {
+      try merge(base, [model]).run(to: .memory(memory))
+    }
+    #expect(error?.code == .invalidArgument)
+    #expect(error?.message.hasPrefix("Tensor 'embed' of tuned shares memory with") == true)
   }
 }

@@ -48,7 +48,7 @@ package struct MergePlan: Sendable {
   package let modelNames: [String]
 
   /// The number of elements that are computed.
-  package var elementCount: Int { entries.reduce(0) { $0 + $1.mergedCount } }
+  package var elementCount: Int { entries.reduce(0) { $0 &+ $1.mergedCount } }
 
   /// Aligns inputs with the memory that a search writes into, with every mismatch refused.
   /// - Throws: one error that lists every problem; `.invalidArgument` for no target.

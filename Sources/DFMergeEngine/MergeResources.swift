@@ -54,7 +54,7 @@ package struct MergeResources: Sendable {
         count(rest, bytes: left * (rest.dtype.bitWidth / 8))
       }
     }
-    for copy in plan.copies { count(copy.source, bytes: copy.source.bytes.count) }
+    for copy in plan.copies { count(copy.source, bytes: copy.source.byteCount) }
     bytesRead = all
     fileBytesRead = fromFiles
     let left = Set(plan.leftOut)
@@ -65,18 +65,24 @@ package struct MergeResources: Sendable {
     let fixed =
       MergeResources.fixedBytes(plan, statistics)
       + (toFiles ? CheckpointWriter.stagingByteCount : 0)
-    let wanted = ParallelFor.workers(threads: settings.threads, count: Int.max)
+    let wanted = ParallelFor.workers(
+      threads: settings.threads, count: MergeResources.mostItems(plan))
+    let sizes = MergeResources.pieceSizes.map { elements in
+      let bytes = MergeResources.pieceBytes(
+        plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
+      return (elements: elements, bytes: bytes)
+    }
+    let smallest = sizes[sizes.count - 1]
     var chosen: (threads: Int, elements: Int, bytes: Int)?
     let limit = settings.maxMemory ?? Int.max
     let usesFiles = toFiles || fromFiles > 0
+    let elementCount = plan.elementCount
     // More threads before larger pieces.
     search: for threads in stride(from: wanted, through: 1, by: -1) {
-      for elements in MergeResources.pieceSizes
-      where elements == MergeResources.pieceSizes.last
-        || usesFiles && plan.elementCount / elements >= 4 * threads
+      for (elements, bytes) in sizes
+      where elements == smallest.elements
+        || usesFiles && elementCount / elements >= 4 * threads
       {
-        let bytes = MergeResources.pieceBytes(
-          plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
         if fixed + threads * (bytes + MergeResources.threadBytes) <= limit {
           chosen = (threads, elements, bytes)
           break search
@@ -84,10 +90,7 @@ package struct MergeResources: Sendable {
       }
     }
     guard let chosen else {
-      let least =
-        fixed + MergeResources.threadBytes
-        + MergeResources.pieceBytes(
-          plan, elements: MergeExecutor.blockElements, toFiles: toFiles, readsFiles: readsFiles)
+      let least = fixed + MergeResources.threadBytes + smallest.bytes
       throw DFMergeError(
         .outOfMemory,
         "max_memory is \(limit) bytes, but this merge needs \(least) at least; raise it.",
@@ -97,6 +100,15 @@ package struct MergeResources: Sendable {
     pieceElements = chosen.elements
     bufferBytes = chosen.bytes
     peakMemory = fixed + chosen.threads * (chosen.bytes + MergeResources.threadBytes)
+  }
+
+  /// The most items that the plan is dealt out in (see ``WorkList``): more threads than that would
+  /// take memory and have nothing to do.
+  private static func mostItems(_ plan: MergePlan) -> Int {
+    let elements = plan.entries.reduce(0) { $0 &+ $1.output.shape.elementCount }
+    let total = plan.copies.reduce(elements) { $0 &+ $1.output.byteCount }
+    // Any two items in a row are together more than a piece.
+    return max(total, 0) / MergeExecutor.blockElements * 2 + 1
   }
 
   /// The stack that a thread touches, and the workspace of a kernel on it.

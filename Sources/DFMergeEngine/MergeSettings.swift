@@ -42,7 +42,7 @@ public struct MergeSettings: Sendable {
   public let json: JSONValue
 
   /// Checks `given`, an object or `.null` for all defaults, against ``schema``.
-  /// - Throws: `.unknownName`, `.invalidOption`, `.invalidArgument` for a size that is none.
+  /// - Throws: `.unknownName`, `.invalidOption`.
   public init(_ given: JSONValue = .null) throws(DFMergeError) {
     let values = try OptionValues(
       given, schema: MergeSettings.schema, owner: "a merge", models: [])
@@ -62,7 +62,16 @@ public struct MergeSettings: Sendable {
     _ name: String, in values: OptionValues
   ) throws(DFMergeError) -> ShardSize? {
     switch values.values[name] {
-    case .string(let text): return try ShardSize(parsing: text)
+    case .string(let text):
+      do throws(DFMergeError) {
+        return try ShardSize(parsing: text)
+      } catch {
+        throw DFMergeError(
+          .invalidOption,
+          "Option '\(name)' of a merge is \"\(text)\"; it takes a number of bytes of 1 or more, or a "
+            + "text such as \"300MB\".",
+          context: ["option": name])
+      }
     case .some(let value):
       return try value.intValue.map { (bytes) throws(DFMergeError) in
         try ShardSize(bytes: bytes)

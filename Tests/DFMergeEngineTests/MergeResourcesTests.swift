@@ -67,4 +67,19 @@ import Testing
   @Test func testEverySetting_isDescribed() {
     for option in MergeSettings.schema { #expect(!option.summary.isEmpty) }
   }
+
+  @Test func testThreadsWithoutWork_areNotCounted() throws {
+    let found = try resources(["threads": .int(1024)], elements: 1 << 17)
+    #expect(found.threads <= 5)
+    #expect(try resources(["threads": .int(3)], elements: 1 << 20).threads == 3)
+  }
+
+  @Test func testSizeThatIsNone_namesTheSetting() throws {
+    for name in ["max_memory", "max_shard_size"] {
+      let error = #expect(throws: DFMergeError.self) {
+        try MergeSettings(.words([name: "much"]))
+      }
+      #expect(error?.code == .invalidOption && error?.message.contains("'\(name)'") == true)
+    }
+  }
 }

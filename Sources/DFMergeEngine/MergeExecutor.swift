@@ -153,9 +153,13 @@ package struct MergeExecutor: Sendable {
       pointer: address, dtype: piece.output.dtype, bypassesCache: bypassesCache)
     for start in stride(from: 0, to: piece.count, by: MergeExecutor.blockElements) {
       let count = min(MergeExecutor.blockElements, piece.count - start)
-      outcome.add(
-        Kernels.convert(
-          into: out.advanced(by: start), from.advanced(by: start), count: count))
+      let noticed = Kernels.convert(
+        into: out.advanced(by: start), from.advanced(by: start), count: count)
+      if noticed.hasNonFinite, !allowsNonFinite {
+        try explain(
+          out.advanced(by: start), count: count, at: piece.offset + start, of: piece.output.name)
+      }
+      outcome.add(noticed)
     }
     return UnsafeRawBufferPointer(start: address, count: piece.byteCount)
   }
@@ -201,12 +205,17 @@ package struct MergeExecutor: Sendable {
           + "'\(tensor)' is negative, NaN or infinite; check where the Fisher values come from.",
         context: ["tensor": tensor, "model": name])
     }
-    guard !allowsNonFinite,
-      let found = Kernels.firstNonFinite(block.out.readable, count: block.count)
-    else { return }
+    guard !allowsNonFinite else { return }
+    try explain(block.out, count: block.count, at: block.offset, of: tensor)
+  }
+
+  private func explain(
+    _ out: MutableElements, count: Int, at offset: Int, of tensor: String
+  ) throws(DFMergeError) {
+    guard let found = Kernels.firstNonFinite(out.readable, count: count) else { return }
     throw DFMergeError(
       .nonFinite,
-      "Element \(block.offset + found) of tensor '\(tensor)' is NaN or infinite after the merge; "
+      "Element \(offset + found) of tensor '\(tensor)' is NaN or infinite after the merge; "
         + "check the inputs for NaN and for values beyond the range of the output's element type, "
         + "or allow such values (non_finite: allow).",
       context: ["tensor": tensor])

@@ -53,7 +53,15 @@ struct WorkList: Sendable {
       cut(
         .merge(entry: number), entry.output, entry.position, 0..<entry.mergedCount, by: elements)
       if let rest = entry.rest {
-        cut(.convert(rest), entry.output, entry.position, entry.mergedCount..<total, by: elements)
+        let width = rest.dtype.bitWidth / 8
+        if rest.dtype == entry.output.dtype {
+          cut(
+            .bytes(rest), entry.output, entry.position,
+            entry.mergedCount * width..<total * width, by: elements * width)
+        } else {
+          cut(
+            .convert(rest), entry.output, entry.position, entry.mergedCount..<total, by: elements)
+        }
       }
     }
     for copy in plan.copies {

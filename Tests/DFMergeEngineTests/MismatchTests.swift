@@ -127,4 +127,34 @@ import Testing
     #expect(floats(out[0]) == ramp(3, by: 2) && floats(out[1]) == [5, 6])
     #expect(report.notes == ["'head' is missing from other; the first model's is copied"])
   }
+
+  /// What is copied into a narrower type is a result like any other.
+  @Test func testCopyBeyondTheRangeOfTheType_isRefusedOrAllowed() throws {
+    let base = try weights(
+      "base", [try tensor("a", [2], [1, 1e30]), try tensor("b", [1], [1])])
+    let model = try weights("m", [base.tensors[1]])
+    func run(_ policy: String) throws -> [MutableTensorView] {
+      let out = try target(like: base.tensors, dtype: .f16)
+      try Merge(
+        "average", base: base, models: [model],
+        settings: .words(["missing": "base", "dtype": "F16", "non_finite": policy])
+      ).run(to: .memory(out))
+      return out
+    }
+    let error = #expect(throws: DFMergeError.self) { try run("error") }
+    #expect(error?.code == .nonFinite && error?.message.contains("Element 1 of tensor 'a'") == true)
+    let allowed = try run("allow")
+    #expect(Array(allowed[0].bytes) == [0x00, 0x3C, 0x00, 0x7C])
+  }
+
+  /// Rows that are not merged keep their bits, those of a signalling NaN too.
+  @Test func testOtherRows_areCopiedBitForBit() throws {
+    let signalling = Float(bitPattern: 0x7F80_0001)
+    let base = try weights("base", [try tensor("w", [3], [1, 2, signalling])])
+    let model = try weights("m", [try tensor("w", [2], [3, 4])])
+    let out = try target(like: base.tensors)
+    try Merge("average", base: base, models: [model], settings: .words(["shape": "common"]))
+      .run(to: .memory(out))
+    #expect(floats(out[0]).map(\.bitPattern) == [3, 4, signalling].map(\.bitPattern))
+  }
 }

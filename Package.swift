@@ -47,7 +47,9 @@ let package = Package(
     .target(name: "DFMergeBO", dependencies: ["DFMergeCore"]),
     .target(
       name: "DFMergeEngine",
-      dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods"]),
+      dependencies: [
+        "CDFMergeShims", "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods",
+      ]),
     .target(
       name: "DFMerge",
       dependencies: [

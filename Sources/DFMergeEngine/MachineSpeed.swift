@@ -1,3 +1,4 @@
+import CDFMergeShims
 import DFMergeCore
 import DFMergeIO
 import DFMergeKernels
@@ -57,13 +58,13 @@ struct MachineSpeed: Sendable {
   /// Reads 1 MiB from up to sixteen places: what is in the page cache reads at its speed, what is
   /// on the disk at the disk's.
   private static func reading(_ inputs: [TensorView]) -> Double? {
-    let stored = inputs.filter { $0.stored != nil && $0.bytes.count > 0 }
+    let stored = inputs.filter { $0.stored != nil && $0.byteCount > 0 }
     guard !stored.isEmpty, let buffer = try? AlignedBuffer(byteCount: 1 << 20) else { return nil }
     var bytes = 0
     let start = now()
     for number in 0..<min(16, stored.count) {
       let view = stored[number * stored.count / min(16, stored.count)]
-      let count = min(view.bytes.count, 1 << 20)
+      let count = min(view.byteCount, 1 << 20)
       let piece = UnsafeMutableRawBufferPointer(start: buffer.address, count: count)
       guard let place = view.stored,
         (try? place.storage.read(into: piece, at: place.offset)) != nil
@@ -75,7 +76,12 @@ struct MachineSpeed: Sendable {
 
   /// Writes to a file without a name, which no one sees and which goes away by itself.
   private static func writing(in folder: String) -> Double? {
-    let descriptor = open(folder, O_WRONLY | dfmTemporaryFile | O_CLOEXEC, 0o600)
+    // Writing past the process's limit on sizes would raise a signal.
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0,
+      UInt64(limit.rlim_cur) >= UInt64(2 * blockBytes)
+    else { return nil }
+    let descriptor = open(folder, O_WRONLY | dfmk_open_temporary | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     guard let block = try? AlignedBuffer(byteCount: blockBytes) else { return nil }
@@ -87,7 +93,4 @@ struct MachineSpeed: Sendable {
     guard fdatasync(descriptor) == 0 else { return nil }
     return Double(2 * blockBytes) / max(now() - start, 1e-9)
   }
-
-  /// O_TMPFILE, a macro that Swift does not import.
-  private static let dfmTemporaryFile: Int32 = 0o20_200_000
 }

@@ -46,12 +46,15 @@ public final class Merge: Sendable {
   ///     otherwise empty: same names and shapes as the models', any floating-point type, 0 or more.
   ///     A tensor that is missing from every set is merged without.
   ///   - settings: an object or null, see ``MergeSettings/schema``.
-  /// - Throws: `.unknownName`, `.invalidOption`, `.invalidArgument` for a missing base or another
-  ///   number of Fisher sets than the method needs.
+  /// - Throws: `.unknownName`, `.invalidOption`, `.invalidArgument` for no models, a missing base or
+  ///   another number of Fisher sets than the method needs.
   public init(
     _ method: String, options: JSONValue = .null, base: (any WeightSource)? = nil,
     models: [any WeightSource], fishers: [any WeightSource] = [], settings: JSONValue = .null
   ) throws(DFMergeError) {
+    guard !models.isEmpty else {
+      throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
+    }
     arithmetic = try MethodRegistry.make(method, options: options, models: models.map(\.label))
     info = type(of: arithmetic).info
     guard base != nil || !info.needsBase else {
@@ -77,9 +80,10 @@ public final class Merge: Sendable {
   /// What ``run(to:progress:cancelled:)`` would do, without doing it.
   ///
   /// Cost: a comparison of names; beside that a tenth of a second for measuring the machine's speed.
-  /// - Throws: `.invalidArgument` for nothing to merge, `.outOfMemory` for a `max_memory` that is
-  ///   too small. Mismatches are in the report.
+  /// - Throws: `.invalidArgument` for nothing to merge and a path that is none, `.outOfMemory` for a
+  ///   `max_memory` that is too small. Mismatches are in the report.
   public func plan(to destination: MergeDestination) throws(DFMergeError) -> MergePlanReport {
+    if case .path(let path) = destination { try checkPath(path) }
     let plan = try align(destination)
     let resources = try resources(for: plan, destination)
     return MergePlanReport(
@@ -126,12 +130,13 @@ public final class Merge: Sendable {
       try plan.refuseSharedMemory(
         of: views, with: (base.map { [$0] } ?? []) + models + fishers)
       outcome = try execute(.memory(views))
+      _ = try progress(completed.value, resources.bytesWritten)
     case .path(let path):
       let output = try OutputFiles(path: path, merge: self, plan: plan)
       outcome = try execute(output.target)
+      // Polls when all is written and before a name changes; nothing can stop the merge after that.
       try output.finish(poll: poll)
     }
-    _ = try progress(completed.value, resources.bytesWritten)
     return MergeReport(
       plan: plan, resources: resources, outcome: outcome,
       seconds: MachineSpeed.now() - start)

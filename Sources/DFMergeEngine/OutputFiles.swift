@@ -8,8 +8,9 @@ struct OutputFiles {
   private let file: SafetensorsWriter?
   private let folder: CheckpointWriter?
 
-  /// Starts the file, or the folder with the base's other files beside.
-  /// - Throws: `.invalidArgument` for a path that is an input's; what the writers throw.
+  /// Starts the file, or the folder with the base's other files beside. A path that is an input's
+  /// is replaced in the end, like any other; the input is read to its end.
+  /// - Throws: what the writers throw.
   init(path: String, merge: Merge, plan: MergePlan) throws(DFMergeError) {
     let left = Set(plan.leftOut)
     let specs = plan.outputs.filter { !left.contains($0.name) }

@@ -89,11 +89,13 @@ public final class SafetensorsWriter: @unchecked Sendable {
   }
 
   /// Makes the file durable and gives it its name.
-  /// - Parameter poll: called once before; what it throws ends the call with nothing changed.
+  /// - Parameter poll: called before and once the bytes are on the disk; what it throws ends the
+  ///   call with nothing changed.
   /// - Throws: `.invalidState` when a tensor lacks bytes, naming it; `.ioFailure`.
   public func finish(poll: () throws(DFMergeError) -> Void = {}) throws(DFMergeError) {
     try poll()
     try seal()
+    try poll()
     try publish()
     try Folder.synchronize(Folder.parent(of: path))
   }

@@ -57,7 +57,7 @@ extension DFMergeError {
 }
 
 /// - Throws: `.invalidArgument` for a path that the system would cut or misread.
-func checkPath(_ path: String) throws(DFMergeError) {
+package func checkPath(_ path: String) throws(DFMergeError) {
   guard !path.isEmpty, !path.utf8.contains(0) else {
     throw DFMergeError(
       .invalidArgument, "The path \(quoted(path)) is empty or holds a NUL; pass a file path.",

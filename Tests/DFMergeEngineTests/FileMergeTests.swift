@@ -183,4 +183,17 @@ import Testing
     #expect(recipe["models"]?.arrayValue?.first?["fingerprint"]?["crc32"]?.stringValue != nil)
     #expect(try read("README.md").contains("- dfmerge"))
   }
+
+  /// The last call comes before the files have their names, so that it too can stop.
+  @Test func testStoppedByTheLastCall_leavesNothing() throws {
+    let base = try weights("base", try model(1))
+    for name in ["out", "out.safetensors"] {
+      let error = #expect(throws: DFMergeError.self) {
+        try Merge("average", models: [base]).run(
+          to: .path(folder.file(name)), progress: { done, total in done < total })
+      }
+      #expect(error?.code == .cancelled)
+      #expect(access(folder.file(name), F_OK) != 0)
+    }
+  }
 }

@@ -18,6 +18,13 @@ static const int32_t dfmk_open_direct = O_DIRECT;
 static const int32_t dfmk_open_direct = __O_DIRECT;
 #endif
 
+/** The flag of open() that makes a file without a name in a folder; likewise. */
+#if defined O_TMPFILE
+static const int32_t dfmk_open_temporary = O_TMPFILE;
+#else
+static const int32_t dfmk_open_temporary = __O_TMPFILE;
+#endif
+
 /** Gives the first `length` bytes of a file their place on the disk and makes the file that long:
  * 0, or -1 with errno set. Unlike posix_fallocate it never writes zeros where the file system
  * cannot do it. */

@@ -310,8 +310,9 @@ dfm_status dfm_merge_plan(const char *method, const char *options, const char *s
  *     with the inputs. NULL where path is given.
  * @param path [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"
  *     is a file, any other a folder. NULL where target is given.
- * @param progress [in] [nullable] Hears of bytes written and to write, phase "merge"; any
- *     other answer than 0 stops the merge.
+ * @param progress [in] [nullable] Hears of bytes written and to write, phase "merge", on the
+ *     calling thread, at most about fifty times a second; any other answer than 0 stops the merge.
+ *     Files that are complete are not taken back: they have their names after the last call only.
  * @param user [in] [borrowed] [nullable] Passed to progress.
  * @param cancel [in] [borrowed] [nullable] A stop flag that is polled during the merge.
  * @param report [out] [owned] [nullable] JSON with tensors, bytes, seconds, the rounding

@@ -89,8 +89,9 @@ public func dfm_merge_plan(
 ///   with the inputs. NULL where path is given.
 /// - Parameter path: [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"
 ///   is a file, any other a folder. NULL where target is given.
-/// - Parameter progress: [in] [nullable] Hears of bytes written and to write, phase "merge"; any
-///   other answer than 0 stops the merge.
+/// - Parameter progress: [in] [nullable] Hears of bytes written and to write, phase "merge", on the
+///   calling thread, at most about fifty times a second; any other answer than 0 stops the merge.
+///   Files that are complete are not taken back: they have their names after the last call only.
 /// - Parameter user: [in] [borrowed] [nullable] Passed to progress.
 /// - Parameter cancel: [in] [borrowed] [nullable] A stop flag that is polled during the merge.
 /// - Parameter report: [out] [owned] [nullable] JSON with tensors, bytes, seconds, the rounding
@@ -113,10 +114,13 @@ public func dfm_merge(
   guarded { () throws(DFMergeError) in
     let merge = try makeMerge(method, options, settings, base, models, n_models, fishers)
     let flag = try CancelBox.optional(cancel)
+    // A merge polls with every piece of work, far more often than a host can show or be asked.
+    var nextCall = ContinuousClock.now
     let done = try merge.run(
       to: try destination(target, path),
       progress: { (done, total) throws(DFMergeError) in
-        guard let progress else { return true }
+        guard let progress, done == total || ContinuousClock.now >= nextCall else { return true }
+        nextCall = ContinuousClock.now + .milliseconds(20)
         guard progress(user, "merge", Int64(done), Int64(total), .nan) == 0 else {
           throw DFMergeError(.callbackFailed, "The progress callback stopped the merge.")
         }

@@ -82,7 +82,11 @@ class Interruptible:
         """Raise what a callback raised, or the interrupt that came outside of one."""
         if self.error is not None:
             error, self.error = self.error, None
-            raise error
+            try:
+                raise error
+            finally:
+                # Its traceback holds this frame: a cycle would keep the run's files open.
+                del error
         if self.pending:
             self.pending = False
             raise KeyboardInterrupt

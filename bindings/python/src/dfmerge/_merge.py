@@ -10,12 +10,13 @@ from typing import Any
 
 from . import _arrays, _ffi
 from ._errors import StoppedError
-from ._handles import CancelFlag, c_path, encoded, parsed, taken_text
+from ._handles import CancelFlag, c_path, c_text, encoded, parsed, taken_text
 from ._interrupt import Interruptible
 from ._loader import check_with, lib
 from ._progress import BytesBar
 from ._weights import Lent, Weights, WeightsLike, is_path, read, without_extra_state
 
+_FLOATS = ("F64", "F32", "F16", "BF16")
 _OTHER_FORMATS = (".bin", ".ckpt", ".gguf", ".npz", ".onnx", ".pt", ".pth")
 
 
@@ -113,7 +114,8 @@ def merge(
     dfmerge.NumericalError
         When a result or a Fisher value is NaN or infinite.
     KeyboardInterrupt
-        On Ctrl-C, once the merge has stopped; files are as they were.
+        On Ctrl-C, once the merge has stopped: at once, but for what a disk still takes. Files are
+        as they were; complete only where it comes while they are given their names.
     """
     job = _Job(base, models, method, options, fishers, out, settings)
     report = job.run(progress)
@@ -170,6 +172,8 @@ class _Job:
         settings: dict[str, Any],
         plans: bool = False,
     ) -> None:
+        # None is the default of every setting, as of every other argument.
+        settings = {name: value for name, value in settings.items() if value is not None}
         named = _named(models)
         if not named:
             raise ValueError("merge was given no models; give one or more")
@@ -180,12 +184,19 @@ class _Job:
             for name, source in named.items()
         ]
         self._fishers = _fishers(fishers, list(named))
-        self._method = method.encode()
+        if not isinstance(method, str):
+            raise TypeError(f"method is a {type(method).__name__}; pass an id of dfmerge.methods()")
+        self._method = c_text(method, "the method")
         self._options = encoded(options)
-        if settings.get("dtype") is not None:
+        if "dtype" in settings:
             settings["dtype"] = dtype_name(settings["dtype"])
         if hasattr(out, "state_dict"):
             raise TypeError("out is a module; pass out=module.state_dict() to write into it")
+        is_place = out is None or isinstance(out, (str, os.PathLike, Mapping))
+        if isinstance(out, Weights) or not is_place:
+            raise TypeError(
+                f"out is a {type(out).__name__}; pass a path, or a mapping of arrays to write into"
+            )
         self.path = os.fspath(out) if isinstance(out, (str, os.PathLike)) else None
         self.target: dict[str, Any] = {}
         self._target = None
@@ -234,18 +245,21 @@ class _Job:
 
                 return guard.user_code(body, -1)
 
-            # Without a bar no callback: the stop flag is polled in any case.
-            callback = _ffi.dfm_progress_fn(on_progress) if bar.shown else _ffi.dfm_progress_fn()
-            status = lib.dfm_merge(
-                *self._arguments(), callback, None, cancel.value, ctypes.byref(report)
-            )
-            message = lib.dfm_last_error_message()
-        bar.close()
+            # With no bar to show it is still where Python runs the handlers of signals.
+            callback = _ffi.dfm_progress_fn(on_progress)
+            try:
+                status = lib.dfm_merge(
+                    *self._arguments(), callback, None, cancel.value, ctypes.byref(report)
+                )
+                message = lib.dfm_last_error_message()
+            finally:
+                bar.close()
+                text = taken_text(report) if report.value else ""
         guard.raise_kept()
         if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
             raise StoppedError((message or b"").decode("utf-8", "replace"), status)
         check_with(status, message)
-        found: dict[str, Any] = json.loads(taken_text(report))
+        found: dict[str, Any] = json.loads(text)
         return found
 
 
@@ -260,7 +274,10 @@ def _once(target: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(models: Any) -> dict[str, Any]:
-    if isinstance(models, Mapping):
+    if isinstance(models, Mapping) and not isinstance(models, Weights):
+        for name in models:
+            if not isinstance(name, str) or not name:
+                raise TypeError(f"models has the name {name!r}; names are texts, not empty")
         return dict(models)
     if isinstance(models, (str, os.PathLike)) or not isinstance(models, Sequence):
         raise TypeError(
@@ -300,8 +317,10 @@ def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
     outputs = {}
     for entry in parsed(lib.dfm_weights_describe, reference.handle.value):
         name = entry["name"]
-        kept = dtype in (None, "base") or entry["dtype"] not in ("F64", "F32", "F16", "BF16")
-        spelled = _arrays.ARRAY_NAMES.get(entry["dtype"] if kept else str(dtype))
+        kept = dtype in (None, "base") or entry["dtype"] not in _FLOATS
+        # What is no dtype to merge into, the library refuses by name.
+        chosen = entry["dtype"] if kept or dtype not in _FLOATS else str(dtype)
+        spelled = _arrays.ARRAY_NAMES.get(chosen)
         if spelled is None:
             raise TypeError(
                 f"tensor {name!r} is {entry['dtype']}, which no array type holds; pass `out`"

@@ -59,13 +59,10 @@ class BytesBar:
         if self._bar.disable:
             self._bar = None
 
-    @property
-    def shown(self) -> bool:
-        """Whether there is a bar."""
-        return self._bar is not None
-
     def update(self, done: int, total: int) -> None:
         """Show how far the merge is; tqdm decides when to draw."""
+        if self._bar is None:
+            return
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 

@@ -74,7 +74,22 @@ test-long: $(VENV)/.installed ## Kill a search at 20 random moments, and other l
 # --- measuring --------------------------------------------------------------------------------
 
 .PHONY: bench bench-digits bench-text bench-fisher bench-interpolation
-bench: bench-fisher bench-digits bench-interpolation ## Every benchmark that needs no data of its own
+.PHONY: bench-merge-memory bench-merge-step bench-merge-files bench-merge-plan
+bench: bench-fisher bench-digits bench-interpolation
+bench: bench-merge-memory bench-merge-step bench-merge-files bench-merge-plan
+bench: ## Every benchmark that needs no data of its own
+
+bench-merge-memory: $(VENV)/.installed ## Bandwidth of merges in memory over STREAM triad: build/bench/merge-memory.json
+	$(PYTHON) Benchmarks/merge/in_memory.py
+
+bench-merge-step: $(VENV)/.installed ## A search's merge step against torch, T5-base: build/bench/merge-step.json
+	$(PYTHON) Benchmarks/merge/step.py
+
+bench-merge-files: $(VENV)/.installed ## Files to files beside mergekit, 40 GB of disk: build/bench/merge-files.json
+	$(PYTHON) Benchmarks/merge/files.py
+
+bench-merge-plan: $(VENV)/.installed ## What plan() predicts against measured: build/bench/merge-plan.json
+	$(PYTHON) Benchmarks/merge/plan.py
 
 bench-digits: $(VENV)/.installed ## Five seeds of the digits problem: table and build/bench/digits.json
 	$(PYTHON) Benchmarks/digits.py

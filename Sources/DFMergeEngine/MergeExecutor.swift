@@ -17,10 +17,10 @@ package struct MergeExecutor: Sendable {
   package let plan: MergePlan
   package let target: MergeTarget
   package let resources: MergeResources
-  private let allowsNonFinite: Bool
+  let allowsNonFinite: Bool
   private let readsFiles: Bool
-  private let list: WorkList
-  private let tensorKeys: [UInt64]
+  let list: WorkList
+  let tensorKeys: [UInt64]
   private let bypassesCache: Bool
 
   /// For a search: memory is written again and again, and files are used as they are mapped, for
@@ -70,19 +70,14 @@ package struct MergeExecutor: Sendable {
     _ method: any MergeMethod, fishers: [FisherLookup] = [], completed: CompletedBytes? = nil,
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> StoreOutcome {
-    var statistics: [ModelStatistic: [Double]] = [:]
-    if method.statistics.contains(.fisherSumOfSquares) {
-      statistics[.fisherSumOfSquares] = try StatisticsPass(executor: self).sumsOfSquares(
-        fishers, poll: poll)
-    }
-    let found = statistics
+    let found = try StatisticsPass(executor: self).statistics(of: method, fishers, poll: poll)
     let outcomes = TileSlots<StoreOutcome>(count: list.pieces.count, initial: StoreOutcome())
-    try forEachPiece(poll: poll) { (number, buffer) throws(DFMergeError) in
+    try forEachPiece(of: list.items, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
       let bytes: UnsafeRawBufferPointer
       switch piece.kind {
       case .merge(let entry):
-        bytes = try merge(entry, piece, method, fishers, found, &buffer, &outcomes[number])
+        bytes = try merge(entry, piece, method, fishers, found[entry], &buffer, &outcomes[number])
       case .convert(let source): bytes = try convert(source, piece, &buffer, &outcomes[number])
       case .bytes(let source): bytes = try copy(source, piece, &buffer)
       }
@@ -224,32 +219,41 @@ package struct MergeExecutor: Sendable {
   // MARK: Pieces
 
   /// Calls `body` for the pieces that are merged, with the number of their entry.
+  /// - Parameters:
+  ///   - entry: the only entry to look at; nil for all.
+  ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   func forEachMergePiece(
-    poll: () throws(DFMergeError) -> Void,
+    of entry: Int? = nil, in memory: AlignedBuffer? = nil, poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ piece: WorkPiece, _ buffer: inout PieceBuffer)
       throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
-    try forEachPiece(poll: poll) { (number, buffer) throws(DFMergeError) in
+    let items = entry.map { list.entries[$0].map { $0..<$0 + 1 } } ?? list.items
+    try forEachPiece(of: items, in: memory, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
       if case .merge(let entry) = piece.kind { try body(entry, piece, &buffer) }
     }
   }
 
+  /// Memory for the pieces of all threads.
+  func pieceMemory() throws(DFMergeError) -> AlignedBuffer {
+    try AlignedBuffer(byteCount: resources.threads * resources.bufferBytes)
+  }
+
   /// Calls `body` once for each piece, on several threads, with the thread's own memory.
   /// - Throws: what `poll` throws; otherwise the error of the first piece that has one.
   private func forEachPiece(
-    poll: () throws(DFMergeError) -> Void,
+    of items: [Range<Int>], in given: AlignedBuffer? = nil, poll: () throws(DFMergeError) -> Void,
     _ body: @Sendable (_ piece: Int, _ buffer: inout PieceBuffer) throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
-    let memory = try AlignedBuffer(byteCount: resources.threads * resources.bufferBytes)
-    let failures = TileSlots<DFMergeError?>(count: list.items.count, initial: nil)
+    let memory = if let given { given } else { try pieceMemory() }
+    let failures = TileSlots<DFMergeError?>(count: items.count, initial: nil)
     let hasFailed = Atomic<Bool>(false)
     let share = resources.bufferBytes
     let readsFiles = readsFiles
     do throws(DFMergeError) {
       try ParallelFor.runWithWorkers(
-        count: list.items.count, threads: resources.threads,
+        count: items.count, threads: resources.threads,
         poll: { () throws(DFMergeError) in
           try poll()
           // Ends the hand-out; the error is taken from its slot below.
@@ -259,8 +263,8 @@ package struct MergeExecutor: Sendable {
           let own = UnsafeMutableRawBufferPointer(
             rebasing: memory.bytes[worker * share..<(worker + 1) * share])
           do throws(DFMergeError) {
-            for number in list.items[item] {
-              var buffer = PieceBuffer(own, readsFiles: readsFiles)
+            for number in items[item] {
+              var buffer = PieceBuffer(own, worker: worker, readsFiles: readsFiles)
               try body(number, &buffer)
             }
           } catch {

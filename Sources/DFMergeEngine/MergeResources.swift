@@ -30,8 +30,9 @@ package struct MergeResources: Sendable {
     readsFiles: Bool = true
   ) throws(DFMergeError) {
     let statistics = method?.statistics ?? []
+    let doubles = plan.entries.contains { $0.operands.contains { $0.dtype == .f64 } }
     let reads = statistics.reduce(into: (weights: 1, fishers: 1)) {
-      $0.weights += $1.weightPasses
+      $0.weights += $1.weightPasses(doubles: doubles)
       $0.fishers += $1.fisherPasses
     }
     passes = max(reads.weights, reads.fishers)
@@ -65,6 +66,9 @@ package struct MergeResources: Sendable {
     let fixed =
       MergeResources.fixedBytes(plan, statistics)
       + (toFiles ? CheckpointWriter.stagingByteCount : 0)
+    let perThread =
+      MergeResources.threadBytes
+      + statistics.reduce(0) { max($0, StatisticsPass.threadBytes($1, plan)) }
     let wanted = ParallelFor.workers(
       threads: settings.threads, count: MergeResources.mostItems(plan))
     let sizes = MergeResources.pieceSizes.map { elements in
@@ -83,14 +87,14 @@ package struct MergeResources: Sendable {
       where elements == smallest.elements
         || usesFiles && elementCount / elements >= 4 * threads
       {
-        if fixed + threads * (bytes + MergeResources.threadBytes) <= limit {
+        if fixed + threads * (bytes + perThread) <= limit {
           chosen = (threads, elements, bytes)
           break search
         }
       }
     }
     guard let chosen else {
-      let least = fixed + MergeResources.threadBytes + smallest.bytes
+      let least = fixed + perThread + smallest.bytes
       throw DFMergeError(
         .outOfMemory,
         "max_memory is \(limit) bytes, but this merge needs \(least) at least; raise it.",
@@ -99,7 +103,7 @@ package struct MergeResources: Sendable {
     threads = chosen.threads
     pieceElements = chosen.elements
     bufferBytes = chosen.bytes
-    peakMemory = fixed + chosen.threads * (chosen.bytes + MergeResources.threadBytes)
+    peakMemory = fixed + chosen.threads * (chosen.bytes + perThread)
   }
 
   /// The most items that the plan is dealt out in (see ``WorkList``): more threads than that would

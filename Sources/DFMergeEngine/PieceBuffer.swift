@@ -5,11 +5,14 @@ import DFMergeKernels
 ///
 /// Tensors in memory are used where they are; tensors in files are read piece by piece.
 struct PieceBuffer {
+  /// The number of the thread, from 0: no two at work at once have the same.
+  let worker: Int
   private let bytes: UnsafeMutableRawBufferPointer
   private let readsFiles: Bool
   private var used = 0
 
-  init(_ bytes: UnsafeMutableRawBufferPointer, readsFiles: Bool) {
+  init(_ bytes: UnsafeMutableRawBufferPointer, worker: Int, readsFiles: Bool) {
+    self.worker = worker
     self.bytes = bytes
     self.readsFiles = readsFiles
   }

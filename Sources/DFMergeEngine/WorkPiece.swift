@@ -32,6 +32,8 @@ struct WorkPiece: Sendable {
 struct WorkList: Sendable {
   let pieces: [WorkPiece]
   let items: [Range<Int>]
+  /// The pieces of each entry of the plan that are merged.
+  let entries: [Range<Int>]
 
   /// - Parameter elements: the most elements of a piece, a multiple of
   ///   `MergeExecutor.blockElements`.
@@ -76,6 +78,13 @@ struct WorkList: Sendable {
       }
     }
     pieces = byPosition.flatMap { $0 }
+    var entries = [Range<Int>](repeating: 0..<0, count: plan.entries.count)
+    for (number, piece) in pieces.enumerated() {
+      guard case .merge(let entry) = piece.kind else { continue }
+      let first = entries[entry].isEmpty ? number : entries[entry].lowerBound
+      entries[entry] = first..<(number + 1)
+    }
+    self.entries = entries
     var items: [Range<Int>] = []
     var start = 0
     var size = 0

@@ -8,8 +8,8 @@ import DFMergeCore
 /// and no shard holds a tensor that the index leaves out. `tensors` is in the order of the shards'
 /// file names, within a shard in the order of its data. ``SafetensorsFile`` says what may happen to
 /// the files while they are open. Symbolic links are followed, as the Hugging Face cache consists
-/// of them. Each shard keeps one descriptor open: a merge of 4 models and their base with 200 shards
-/// each needs `ulimit -n` above 1000.
+/// of them. Each shard keeps one descriptor open: a merge of 4 models and their base with 200
+/// shards each needs `ulimit -n` above 1000.
 ///
 /// Source: the folder layout of huggingface_hub and transformers.
 public final class CheckpointFolder: WeightSource {

@@ -2,10 +2,11 @@ import DFMergeCore
 
 /// Tells one checkpoint from another without reading all of it.
 ///
-/// Definition: CRC-32 over, for each weight file in the order of the names, its size, its header and
-/// the first 4 KiB of at most 1024 of its tensors, evenly spread over the file. It notices other
-/// files, other shapes and other training; it does not notice a change further inside a tensor, and
-/// is no proof against one made on purpose. Cost: at most 4 MiB read per file, beside the header.
+/// Definition: CRC-32 over, for each weight file in the order of the names, its size, its header
+/// and the first 4 KiB of at most 1024 of its tensors, evenly spread over the file. It notices
+/// other files, other shapes and other training; it does not notice a change further inside a
+/// tensor, and is no proof against one made on purpose. Cost: at most 4 MiB read per file, beside
+/// the header.
 package struct InputFingerprint: Sendable, Equatable {
   /// The size of all weight files.
   package let byteCount: Int

@@ -58,7 +58,7 @@ extension MergeRecord {
     return "---\n\(lines.joined(separator: "\n"))\n---\n\n"
   }
 
-  /// The options that give every model a value of its own, by name; the values in the models' order.
+  /// The options that give every model a value of its own, by name; values in the models' order.
   private var perModel: [(name: String, values: [JSONValue])] {
     options.sorted { $0.key < $1.key }.compactMap { name, value in
       switch value {

@@ -55,16 +55,3 @@ func widen(
   default: out.copyMemory(from: source.pointer, byteCount: count &* 8)
   }
 }
-
-/// Writes `count` doubles as elements of `out`, each rounded once, to nearest, ties to even.
-func narrow(
-  _ values: UnsafeRawPointer, count: Int, into out: MutableElements,
-  loops: any InnerLoopSet.Type
-) {
-  switch out.dtype {
-  case .bf16: loops.narrowToBF16(values, into: out.pointer, n: count)
-  case .f16: loops.narrowToF16(values, into: out.pointer, n: count)
-  case .f32: loops.narrowToF32(values, into: out.pointer, n: count)
-  default: out.pointer.copyMemory(from: values, byteCount: count &* 8)
-  }
-}

@@ -26,8 +26,7 @@ protocol InnerLoopSet {
   )
   static func mergeTaskVectors(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    weight kind: Int, epsilon: Double, exponent: Double, n: Int,
-    noticed: UnsafeMutablePointer<dfmk_noticed>
+    weight kind: Int, epsilon: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func average(
     into out: dfmk_output, _ models: UnsafePointer<dfmk_model>, count: Int, n: Int,
@@ -36,6 +35,10 @@ protocol InnerLoopSet {
   static func interpolate(
     into values: UnsafeMutableRawPointer, _ model: UnsafePointer<dfmk_model>, start: Int, n: Int,
     noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func temper(
+    into weights: UnsafeMutableRawPointer, _ model: UnsafePointer<dfmk_model>, start: Int, n: Int,
+    epsilon: Double, exponent: Double, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func power(
     of values: UnsafeMutableRawPointer, adding epsilon: Double, exponent: Double, lowest: Double,
@@ -48,15 +51,6 @@ protocol InnerLoopSet {
     _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int, wide: Bool
   )
   static func widenF32(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  )
-  static func narrowToF32(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  )
-  static func narrowToF16(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  )
-  static func narrowToBF16(
     _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
   )
   static func accumulate(
@@ -75,6 +69,39 @@ protocol InnerLoopSet {
   ) -> Int
   static func firstInvalidF64(
     _ x: UnsafeRawPointer, refusingNegative: Bool, n: Int
+  ) -> Int
+  static func magnitudes(
+    of x: UnsafeRawPointer, base: UnsafeRawPointer, into keys: UnsafeMutableRawPointer, n: Int,
+    wide: Bool, rounds: Bool
+  ) -> Int
+  static func countUpper(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    n: Int
+  ) -> Int
+  static func countLower(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    upper: UInt64, n: Int
+  ) -> Int
+  static func countWide(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
+    shift: Int, upper: UInt64, rounds: Bool, n: Int
+  ) -> Int
+  static func drop(
+    _ x: UnsafeRawPointer, base: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int,
+    width: Int, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64
+  )
+  static func elect(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
+    scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addTerms(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func signBalance(
+    base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
   ) -> Int
 }
 

@@ -14,19 +14,6 @@ extension Kernels {
     first(x, refusingNegative: true, count)
   }
 
-  /// What a look at stored elements, and at the Fisher values that they came from, finds.
-  static func outcome(
-    of out: MutableElements, fishers: [FisherElements] = [], count: Int
-  ) -> StoreOutcome {
-    var outcome = StoreOutcome()
-    outcome.hasNonFinite = firstNonFinite(out.readable, count: count) != nil
-    outcome.hasInvalidFisher = fishers.contains { fisher in
-      firstNegativeOrNonFinite(fisher.lower, count: count) != nil
-        || fisher.upper.flatMap { firstNegativeOrNonFinite($0, count: count) } != nil
-    }
-    return outcome
-  }
-
   private static func first(_ x: Elements, refusingNegative: Bool, _ count: Int) -> Int? {
     guard count > 0 else { return nil }
     let loops = CPULevel.current.loops

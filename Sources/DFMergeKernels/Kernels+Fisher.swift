@@ -35,15 +35,16 @@ extension Kernels {
     let loops = CPULevel.current.loops
     let operands = LoopOperands(
       out: out, base: base, models: models, fishers: fishers, factors: coefficients)
-    let kind = weightKind(exponent, out, fishers)
     var outcome = operands.run(count: count) { stretch, noticed in
-      if kind == FisherWeight.ready {
-        let power = VectorPower(exponent: exponent)
-        merge(stretch, models.count, power, adding: epsilon, loops, noticed)
-      } else {
+      if exponent == 1 || exponent == 0.5 {
         loops.mergeTaskVectors(
           into: stretch.out, base: stretch.base, stretch.models, count: models.count,
-          weight: kind, epsilon: epsilon, exponent: exponent, n: stretch.n, noticed: noticed)
+          weight: exponent == 1 ? FisherWeight.plain : FisherWeight.root, epsilon: epsilon,
+          n: stretch.n, noticed: noticed)
+      } else {
+        mergeInChunks(
+          stretch, models.count, adding: epsilon, VectorPower(exponent: exponent),
+          inFloat: allowsFloat(exponent, out, fishers), loops, noticed)
       }
     }
     // A negative power of infinity is 0, and nothing shows.
@@ -51,22 +52,19 @@ extension Kernels {
     return outcome
   }
 
-  /// How the weights are computed. Float is enough for powers when the result is no wider, but has
-  /// not the range for Fisher values of F64, nor for exponents other than those between 0 and 1.
-  private static func weightKind(
+  /// Whether powers may be computed in float. It is enough when the result is no wider, but has not
+  /// the range for Fisher values of F64, nor for exponents other than those between 0 and 1.
+  private static func allowsFloat(
     _ exponent: Double, _ out: MutableElements, _ fishers: [FisherElements]
-  ) -> Int {
-    if exponent == 1 { return FisherWeight.plain }
-    if exponent == 0.5 { return FisherWeight.root }
+  ) -> Bool {
     let isWide = fishers.contains { $0.lower.dtype == .f64 || $0.upper?.dtype == .f64 }
-    let isFloat = exponent > 0 && exponent < 1 && out.dtype != .f64 && !isWide
-    return isFloat ? FisherWeight.tempered : FisherWeight.ready
+    return exponent > 0 && exponent < 1 && out.dtype != .f64 && !isWide
   }
 
-  /// The sum with weights that are computed beforehand, as doubles, a chunk at a time.
-  private static func merge(
-    _ stretch: LoopOperands.Stretch, _ modelCount: Int, _ power: VectorPower,
-    adding epsilon: Double, _ loops: any InnerLoopSet.Type,
+  /// The sum with weights that are powers: computed beforehand, a chunk at a time.
+  private static func mergeInChunks(
+    _ stretch: LoopOperands.Stretch, _ modelCount: Int, adding epsilon: Double,
+    _ power: VectorPower, inFloat: Bool, _ loops: any InnerLoopSet.Type,
     _ noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
     let chunkSize = 256
@@ -80,17 +78,23 @@ extension Kernels {
         let n = min(chunkSize, stretch.n &- start)
         for m in 0..<modelCount {
           let weights = table + tableBytes + m &* chunkSize &* 8
-          loops.interpolate(into: weights, stretch.models + m, start: start, n: n, noticed: noticed)
-          power.raise(weights, adding: epsilon, count: n, loops: loops)
-          var model = stretch.models[m]
+          let given = stretch.models + m
+          if inFloat {
+            loops.temper(
+              into: weights, given, start: start, n: n, epsilon: epsilon,
+              exponent: power.exponent, noticed: noticed)
+          } else {
+            loops.interpolate(into: weights, given, start: start, n: n, noticed: noticed)
+            power.raise(weights, adding: epsilon, count: n, loops: loops)
+          }
+          var model = given.pointee
           model.x = model.x.advanced(by: start)
-          model.lower = Elements(pointer: weights, dtype: .f64).input
+          model.lower = Elements(pointer: weights, dtype: inFloat ? .f32 : .f64).input
           (models + m).initialize(to: model)
         }
         loops.mergeTaskVectors(
           into: stretch.out.advanced(by: start), base: stretch.base.advanced(by: start), models,
-          count: modelCount, weight: FisherWeight.ready, epsilon: 0, exponent: power.exponent,
-          n: n, noticed: noticed)
+          count: modelCount, weight: FisherWeight.ready, epsilon: 0, n: n, noticed: noticed)
       }
     }
   }

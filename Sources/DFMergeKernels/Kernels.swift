@@ -71,12 +71,4 @@ package enum Kernels {
           into: $0.out, base: $0.base, $0.models, count: models.count, n: $0.n, noticed: $1)
       }
   }
-
-  /// Whether some input cannot be read as floats without loss.
-  @inline(__always)
-  static func needsDoubles(_ inputs: [Elements], _ base: Elements? = nil) -> Bool {
-    if let base, base.dtype == .f64 { return true }
-    for input in inputs where input.dtype == .f64 { return true }
-    return false
-  }
 }

@@ -1,7 +1,6 @@
 import CDFMergeShims
 
-// Conversions of `n` elements, any number. Widening is exact; narrowing rounds once, to nearest,
-// ties to even. Inputs and outputs do not overlap.
+// Conversions of `n` elements, any number, which are exact. Inputs and outputs do not overlap.
 extension InnerLoops {
   @inline(never)
   package static func widenBF16(
@@ -30,26 +29,5 @@ extension InnerLoops {
     _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
   ) {
     dfmk_f64_from_f32(out, x, Int64(n))
-  }
-
-  @inline(never)
-  package static func narrowToF32(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  ) {
-    dfmk_f32_from_f64(out, x, Int64(n))
-  }
-
-  @inline(never)
-  package static func narrowToF16(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  ) {
-    dfmk_f16_from_f64(out, x, Int64(n))
-  }
-
-  @inline(never)
-  package static func narrowToBF16(
-    _ x: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int
-  ) {
-    dfmk_bf16_from_f64(out, x, Int64(n))
   }
 }

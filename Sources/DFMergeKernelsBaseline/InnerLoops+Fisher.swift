@@ -7,10 +7,8 @@ package enum FisherWeight {
   package static var plain: Int { 0 }
   /// `sqrt(F + epsilon)`.
   package static var root: Int { 1 }
-  /// `(F + epsilon)^exponent` in float, see `temper`.
-  package static var tempered: Int { 2 }
   /// The Fisher values are the weights, and are not looked at.
-  package static var ready: Int { 3 }
+  package static var ready: Int { 2 }
 }
 
 extension InnerLoops {
@@ -19,8 +17,7 @@ extension InnerLoops {
   @inline(never)
   package static func mergeTaskVectors(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    weight kind: Int, epsilon: Double, exponent: Double, n: Int,
-    noticed: UnsafeMutablePointer<dfmk_noticed>
+    weight kind: Int, epsilon: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
     let modelCount = Double(count)
     var tally = dfmk_tally()
@@ -35,7 +32,6 @@ extension InnerLoops {
         switch kind {
         case FisherWeight.plain: weight = fisher(model, i, &tally) + epsilon
         case FisherWeight.root: weight = dfmk_square_root(fisher(model, i, &tally) + epsilon)
-        case FisherWeight.tempered: weight = temper(fisher(model, i, &tally) + epsilon, exponent)
         default: weight = dfmk_load(model.pointee.lower, Int64(i))
         }
         top += (dfmk_load(model.pointee.x, Int64(i)) - b) * model.pointee.factor * weight
@@ -44,9 +40,7 @@ extension InnerLoops {
       if dfmk_has_zero(bottom) {
         // Lanes without any weight: plain sums, which are those with every weight 1.
         var plain = StepDoubles()
-        for m in 0..<count {
-          plain += (dfmk_load(models[m].x, Int64(i)) - b) * models[m].factor
-        }
+        for m in 0..<count { plain += (dfmk_load(models[m].x, Int64(i)) - b) * models[m].factor }
         let isZero = bottom .== 0
         top = (top * modelCount).replacing(with: plain, where: isZero)
         bottom = bottom.replacing(with: 1, where: isZero)
@@ -111,7 +105,7 @@ extension InnerLoops {
 
   /// `lower + fraction * (upper - lower)`; `lower` alone where there is no `upper`.
   @inline(__always)
-  private static func fisher(
+  static func fisher(
     _ model: UnsafePointer<dfmk_model>, _ i: Int, _ tally: inout dfmk_tally
   ) -> StepDoubles {
     let lower = dfmk_load_fisher(model.pointee.lower, Int64(i), &tally)

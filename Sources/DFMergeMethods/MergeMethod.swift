@@ -19,35 +19,43 @@ package protocol MergeMethod: Sendable {
   /// Writes `tile.out`. A pure function of the tile: no input or output, no threads, and the same
   /// bits for any way of cutting a tensor into tiles. Returns what its kernels noticed.
   func merge(_ tile: MergeTile) -> StoreOutcome
+
+  /// What the tile adds to `ModelStatistic.signBalance`; a pure function of the tile, whose
+  /// statistics hold the thresholds that the method asks for. Methods that do not ask for the
+  /// balance need not say.
+  func signBalance(_ tile: TaskVectorTile) -> Int
 }
 
 extension MergeMethod {
   package var statistics: Set<ModelStatistic> { [] }
+  package func signBalance(_ tile: TaskVectorTile) -> Int { 0 }
 }
 
-/// A figure over all merged tensors of each model, accumulated in double with a fixed order.
+/// A figure over all merged tensors of each model, with a fixed order of summation.
 package enum ModelStatistic: Hashable, Sendable {
   /// `sum(F_m^2)` for each model m.
   case fisherSumOfSquares
-  /// The `k_m`-th largest `|theta_m - theta0|` for each model m, with `k_m` the share
-  /// `densities[m]` of the elements, rounded down.
-  case taskVectorThreshold(densities: [Double], scope: StatisticScope)
+  /// The `k_m`-th largest `|theta_m - theta0|` for each model m, `k_m` elements being the share
+  /// `densities[m]` of them; see `MagnitudeSelection`.
+  case taskVectorThreshold(
+    densities: [Double], scope: StatisticScope, keeping: KeptCount = .floor)
+  /// One number: how many elements of all tensors have a positive vote less how many have a
+  /// negative one, as ``MergeMethod/signBalance(_:)`` counts.
+  case signBalance
 
-  /// How often base and models are read for it.
-  package var weightPasses: Int {
+  /// How often base and models are read for it, at most.
+  /// - Parameter doubles: whether some operand is F64.
+  package func weightPasses(doubles: Bool) -> Int {
     switch self {
     case .fisherSumOfSquares: 0
-    case .taskVectorThreshold: 3
+    case .taskVectorThreshold(let densities, _, _):
+      densities.allSatisfy { $0 >= 1 } ? 0 : doubles ? 3 : 2
+    case .signBalance: 1
     }
   }
 
   /// How often the Fisher values are read for it.
-  package var fisherPasses: Int {
-    switch self {
-    case .fisherSumOfSquares: 1
-    case .taskVectorThreshold: 0
-    }
-  }
+  package var fisherPasses: Int { self == .fisherSumOfSquares ? 1 : 0 }
 }
 
 /// Over which elements a statistic is taken.
@@ -56,6 +64,44 @@ package enum StatisticScope: Hashable, Sendable {
   case model
   /// Each tensor by itself.
   case tensor
+}
+
+/// How many elements a share of them is.
+package enum KeptCount: Hashable, Sendable {
+  /// `floor(density n)`.
+  case floor
+  /// `floor(density n) + 1`, at most n: what a threshold at the `n - floor(density n)`-th smallest
+  /// magnitude keeps.
+  case floorPlusOne
+
+  /// The number of `count` elements that are kept.
+  package func rank(of count: Int, density: Double) -> Int {
+    let share = min(Int(Double(count) * min(max(density, 0), 1)), count)
+    return self == .floor ? share : min(share + 1, count)
+  }
+}
+
+/// A run of elements of base and models that is looked at before a merge.
+package struct TaskVectorTile {
+  package let base: Elements
+  package let models: [Elements]
+  package let count: Int
+  /// As in ``MergeTile``.
+  package let tensorKey: UInt64
+  package let offset: Int
+  package let statistics: [ModelStatistic: [Double]]
+
+  package init(
+    base: Elements, models: [Elements], count: Int, tensorKey: UInt64, offset: Int,
+    statistics: [ModelStatistic: [Double]]
+  ) {
+    self.base = base
+    self.models = models
+    self.count = count
+    self.tensorKey = tensorKey
+    self.offset = offset
+    self.statistics = statistics
+  }
 }
 
 /// The same run of elements of every input, and where the result goes.
@@ -70,7 +116,8 @@ package struct MergeTile {
   package let tensorKey: UInt64
   /// The number of the tile's first element within its tensor.
   package let offset: Int
-  /// One number per model for each statistic asked for.
+  /// One number per model for each statistic asked for, those of this tensor where it is taken
+  /// within each tensor.
   package let statistics: [ModelStatistic: [Double]]
 
   package init(

@@ -5,9 +5,12 @@ public enum MethodRegistry {
   /// One line per method, in alphabetical order of their ids.
   package static let methods: [any MergeMethod.Type] = [
     WeightedAverage.self,
+    DARE.self,
+    DARETIES.self,
     DFMergeCombine.self,
     FisherMerging.self,
     TaskArithmetic.self,
+    TIES.self,
   ]
 
   /// What each method is and takes, in alphabetical order of ids.

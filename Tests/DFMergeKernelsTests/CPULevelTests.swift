@@ -22,11 +22,15 @@ struct CPULevelTests {
     }
   }
 
-  /// The bytes that `body` writes into room of the type `out`.
-  private func bytes(_ out: DType, _ count: Int, _ body: (MutableElements) -> Void) -> [UInt8] {
+  /// The bytes that `body` writes into room of the type `out`, and those of what it noticed.
+  private func bytes(
+    _ out: DType, _ count: Int, _ body: (MutableElements) -> StoreOutcome
+  ) -> [UInt8] {
     let room = Numbers(room: count, out, misalignment: 1)
-    body(room.mutable)
-    return room.bytes
+    let outcome = body(room.mutable)
+    let sums = [outcome.squaredError, outcome.squaredValue]
+    return room.bytes + [outcome.hasNonFinite ? 1 : 0, outcome.hasInvalidFisher ? 1 : 0]
+      + sums.withUnsafeBytes { Array($0) }
   }
 
   @Test(arguments: mergeable)
@@ -38,7 +42,7 @@ struct CPULevelTests {
             77, models: 3, input: input, base: base, fisher: fisher, offset: 1,
             interpolated: isBetween)
           for (epsilon, exponent) in [(1e-12, 1), (1e-12, 0.5), (1e-12, 0.3), (0, 0.7), (0, -2)] {
-            for out in [DType.f64, input] {
+            for out in Set([DType.f64, input, .f32]).sorted(by: { $0.rawValue < $1.rawValue }) {
               compare("\(input) \(base) \(fisher) \(out) \(isBetween) p \(exponent)") {
                 bytes(out, 77) { room in
                   Kernels.dynamicFisherSum(
@@ -84,6 +88,58 @@ struct CPULevelTests {
   }
 
   @Test(arguments: mergeable)
+  func electionsAndMasks(input: DType) {
+    for count in [77, Self.count] {
+      var merge = ElectionCase(count, models: 5, input: input, base: .bf16, offset: 1)
+      let models = merge.models.map(\.elements)
+      for isMasked in [false, true] {
+        if isMasked {
+          merge.mask = BernoulliMask(
+            seed: 9, tensorKey: 5, offset: 77, densities: [0.5, 0.2, 1, 0, 0.9])
+        }
+        for election in everyElection {
+          compare("\(election), \(input)") {
+            bytes(.f64, count) {
+              Kernels.electedTaskVectors(
+                into: $0, base: merge.base.elements, models: models, terms: merge.terms,
+                election: election, mask: merge.mask, count: count)
+            }
+          }
+        }
+        compare("sum of terms, \(input)") {
+          bytes(.f64, count) {
+            Kernels.termSum(
+              into: $0, base: merge.base.elements, models: models, terms: merge.terms,
+              mask: merge.mask, count: count)
+          }
+        }
+        compare("sign balance, \(input)") {
+          let balance = Kernels.signBalance(
+            base: merge.base.elements, models: models, terms: merge.terms, vote: .mass,
+            mask: merge.mask, count: count)
+          return withUnsafeBytes(of: balance) { Array($0) }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: mergeable)
+  func magnitudes(input: DType) {
+    let model = Numbers(sample(Self.count, seed: 5), input, misalignment: 1)
+    let base = Numbers(sample(Self.count, seed: 6), .bf16, misalignment: 1)
+    let isWide = input == .f64
+    compare("counted, \(input)") {
+      let found = MagnitudeTests.count(rank: 300, [(model, base)], isWide: isWide)
+      return withUnsafeBytes(of: found.threshold) { Array($0) }
+    }
+    compare("selected, \(input)") {
+      let found = Kernels.largestMagnitude(
+        rank: 300, model.elements, base: base.elements, count: Self.count)
+      return withUnsafeBytes(of: found.threshold) { Array($0) }
+    }
+  }
+
+  @Test(arguments: mergeable)
   func conversionsOfEverySize(input: DType) {
     let special: [Double] = [
       0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, 0x1p-149, 0x1.8p-25, 65519.9,
@@ -105,12 +161,42 @@ struct CPULevelTests {
     }
   }
 
+  /// Every bit pattern of the two 16-bit types, signalling NaNs among them, and such floats.
+  @Test(arguments: [DType.f16, .bf16, .f32])
+  func everyPattern(input: DType) {
+    let source = Numbers(room: 65536, input, misalignment: 1)
+    for i in 0..<65536 {
+      if input == .f32 {
+        source.mutable.pointer.storeBytes(
+          of: UInt32(i) << 16 | UInt32(i & 3), toByteOffset: 4 * i, as: UInt32.self)
+      } else {
+        source.mutable.pointer.storeBytes(of: UInt16(i), toByteOffset: 2 * i, as: UInt16.self)
+      }
+    }
+    for out in mergeable {
+      compare("\(input) to \(out)") {
+        bytes(out, 65536) { Kernels.convert(into: $0, source.elements, count: 65536) }
+      }
+      compare("\(input) to \(out), summed") {
+        bytes(out, 65536) {
+          Kernels.linearCombination(into: $0, [source.elements], weights: [0.7], count: 65536)
+        }
+      }
+    }
+  }
+
   @Test(arguments: mergeable)
   func sumsAndChecks(input: DType) {
     let numbers = Numbers(sample(Self.count, seed: 5), input, misalignment: 1)
     for count in [0, 1, 8, 77, Self.count] {
       compare("sum of squares, \(input), \(count)") {
         let sum = Kernels.sumOfSquares(numbers.elements, count: count)
+        return withUnsafeBytes(of: sum.bitPattern) { Array($0) }
+      }
+      let weights = Numbers(sample(count, seed: 6), .f32, misalignment: 1)
+      compare("inner product, \(input), \(count)") {
+        let sum = Kernels.dot(
+          numbers.elements, weights.elements, minus: numbers.elements, count: count)
         return withUnsafeBytes(of: sum.bitPattern) { Array($0) }
       }
       for isSquare in [false, true] {

@@ -86,15 +86,31 @@ struct FisherTests {
         for type in mergeable {
           for interpolated in [false, true] {
             let inputs = FisherCase(
-              27, models: 3, input: input, base: base, fisher: fisher, offset: 1,
+              37, models: 3, input: input, base: base, fisher: fisher, offset: 1,
               interpolated: interpolated)
-            let out = Numbers(room: 27, type, misalignment: 1)
+            let out = Numbers(room: 37, type, misalignment: 1)
             inputs.merge(into: out, epsilon: 1e-6, exponent: 1)
             expectRounded(
               out, inputs.expected(epsilon: 1e-6, exponent: 1),
               "\(input) \(base) \(fisher) \(type) \(interpolated)")
           }
         }
+      }
+    }
+  }
+
+  /// Every length, with another mix of types for each.
+  @Test func everyLengthWithMixedTypes() {
+    for count in 0...200 {
+      let types = (0..<4).map { mergeable[(count >> (2 * $0)) % 4] }
+      let inputs = FisherCase(
+        count, models: 3, input: types[0], base: types[1], fisher: types[2], offset: count % 3,
+        interpolated: count % 5 < 2)
+      for exponent in [1, 0.5] {
+        let out = Numbers(room: count, types[3] == types[0] ? .bf16 : types[3], misalignment: 1)
+        inputs.merge(into: out, epsilon: 1e-12, exponent: exponent)
+        expectRounded(
+          out, inputs.expected(epsilon: 1e-12, exponent: exponent), "p \(exponent), \(count)")
       }
     }
   }

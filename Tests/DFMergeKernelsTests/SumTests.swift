@@ -44,19 +44,48 @@ struct SumTests {
     expectRounded(merged, taskVectors(base, x, c), "task vectors \(types) \(count) x\(models)")
   }
 
-  @Test(arguments: [DType.f32, .bf16])
+  @Test(arguments: mergeable)
   func everyLength(dtype: DType) {
     for count in 0...200 { check(count, models: 3, (dtype, dtype, dtype), offset: count % 2) }
   }
 
-  @Test func everyMixOfTypes() {
-    for input in mergeable {
-      for base in mergeable {
-        for out in mergeable {
-          for count in [1, 8, 27, 1030] {
-            check(count, models: 3, (input, base, out), offset: 1)
-          }
+  /// Every mix at lengths around whole steps, and with every rest between them.
+  @Test(arguments: mergeable)
+  func everyMixOfTypes(input: DType) {
+    for base in mergeable {
+      for out in mergeable {
+        for count in Array(1...17) + [27, 32, 33, 200] {
+          check(count, models: 3, (input, base, out), offset: 1)
         }
+      }
+    }
+  }
+
+  /// Every length, with another mix for each.
+  @Test func everyLengthWithMixedTypes() {
+    for count in 0...200 {
+      let types = (mergeable[count % 4], mergeable[count / 4 % 4], mergeable[count / 16 % 4])
+      check(count, models: 3, types, offset: count % 3)
+    }
+  }
+
+  /// Results that are subnormal, 0, -0 and too large, side by side with ordinary ones.
+  @Test(arguments: mergeable)
+  func extremesBesideOrdinaryNumbers(dtype: DType) {
+    let extremes: [Double] = [
+      0, -0.0, 0x1p-133, -0x1.8p-134, 0x1p-24, 0x1.8p-25, -6e-5, 65503.9, 65519.9, 65520, 0x1p127,
+      -0x1.ffp127, 3.4e38, 1e300, -1e-300, .infinity, .nan, 0x1.01p0, 0x1.03p0, 0x1.006p0,
+    ]
+    for count in [1, 16, 20, 40, 77] {
+      for shift in 0..<extremes.count {
+        var values = sample(count, seed: 3)
+        values[shift * 7 % count] = extremes[shift]
+        values[shift * 3 % count] = extremes[(shift + 5) % extremes.count]
+        let x = Numbers(values, .f64)
+        let out = Numbers(room: count, dtype)
+        Kernels.linearCombination(
+          into: out.mutable, [x.elements, x.elements], weights: [0.5, 0.5], count: count)
+        expectRounded(out, linear([x, x], [0.5, 0.5]), "\(shift), \(count)")
       }
     }
   }
@@ -113,7 +142,7 @@ struct SumTests {
     }
   }
 
-  @Test func manyModelsShortenTheChunks() {
+  @Test func manyModels() {
     let models = (0..<300).map { Numbers(sample(500, seed: UInt64($0)), .bf16) }
     let weights = sample(300, seed: 9)
     let out = Numbers(room: 500, .f32)

@@ -10,17 +10,28 @@ final class RandomModels {
   let fishers: [[[Float]]]
   private var buffers: [AlignedBuffer] = []
 
-  init(sizes: [Int], models count: Int, seed: UInt64) {
+  /// - Parameters:
+  ///   - grid: base and changes are multiples of it; nil is any float.
+  ///   - nanIn: a tensor of a model whose element 3 is NaN.
+  init(
+    sizes: [Int], models count: Int, seed: UInt64, grid: Float? = nil,
+    nanIn: (model: Int, tensor: Int)? = nil
+  ) {
     var random = CounterRandom(seed: seed, purpose: "models")
     func values(_ size: Int, _ scale: Float) -> [Float] {
-      (0..<size).map { _ in scale * Float(random.uniform() - 0.5) }
+      (0..<size).map { _ in
+        let value = scale * Float(random.uniform() - 0.5)
+        return grid.map { (value / $0).rounded() * $0 } ?? value
+      }
     }
     self.sizes = sizes
     let base = sizes.map { values($0, 2) }
     self.base = base
-    models = (0..<count).map { _ in
+    var models = (0..<count).map { _ in
       base.map { tensor in zip(tensor, values(tensor.count, 0.2)).map { $0 + $1 } }
     }
+    if let nanIn { models[nanIn.model][nanIn.tensor][3] = .nan }
+    self.models = models
     fishers = (0..<count).map { _ in
       sizes.map { size in
         // Fisher values span many orders of magnitude, zeros included.
@@ -30,6 +41,14 @@ final class RandomModels {
         }
       }
     }
+  }
+
+  /// Given tensors without Fisher values.
+  init(base: [[Float]], models: [[[Float]]]) {
+    sizes = base.map(\.count)
+    self.base = base
+    self.models = models
+    fishers = []
   }
 
   func weights(_ tensors: [[Float]], label: String) throws -> NamedWeights {

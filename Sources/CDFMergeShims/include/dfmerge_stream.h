@@ -3,33 +3,14 @@
 
 #include <stdint.h>
 
+#include "dfmerge_step.h"
+
 /* A step of elements at a time between memory and registers: any element type to double and back.
  *
  * The element type is looked at in every step. All steps of a call take the same branch, so that
  * costs nothing that can be measured, and every mix of types runs at the speed of its loads. What
  * a step notices about the elements goes into a tally, which stays in registers too. C, and here,
  * for the reasons that dfmerge_convert.h gives. Addresses may be unaligned. */
-
-/** Elements per step: what the registers of the CPU level hold of half a dozen operands. Results do
- * not depend on it. */
-#if defined(__AVX__)
-#define DFMK_STEP 16
-#else
-#define DFMK_STEP 8
-#endif
-
-typedef double dfmk_doubles __attribute__((ext_vector_type(DFMK_STEP)));
-typedef float dfmk_floats __attribute__((ext_vector_type(DFMK_STEP)));
-typedef uint64_t dfmk_longs __attribute__((ext_vector_type(DFMK_STEP)));
-typedef uint32_t dfmk_words __attribute__((ext_vector_type(DFMK_STEP)));
-typedef int32_t dfmk_signs __attribute__((ext_vector_type(DFMK_STEP)));
-typedef uint16_t dfmk_halves __attribute__((ext_vector_type(DFMK_STEP)));
-typedef int16_t dfmk_shorts __attribute__((ext_vector_type(DFMK_STEP)));
-typedef double dfmk_eight __attribute__((ext_vector_type(8)));
-typedef double dfmk_doubles_u __attribute__((ext_vector_type(DFMK_STEP), aligned(1), may_alias));
-typedef double dfmk_eight_u __attribute__((ext_vector_type(8), aligned(1), may_alias));
-typedef float dfmk_floats_u __attribute__((ext_vector_type(DFMK_STEP), aligned(1), may_alias));
-typedef uint16_t dfmk_halves_u __attribute__((ext_vector_type(DFMK_STEP), aligned(1), may_alias));
 
 enum { DFMK_F32 = 0, DFMK_BF16 = 1, DFMK_F16 = 2, DFMK_F64 = 3 };
 
@@ -82,89 +63,6 @@ typedef struct {
 
 #define DFMK_INLINE static inline __attribute__((always_inline))
 
-/* --- conversions in registers ------------------------------------------------------------------ */
-
-/** Doubles of the same values. */
-DFMK_INLINE dfmk_doubles dfmk_widened(dfmk_floats v) {
-    return __builtin_convertvector(v, dfmk_doubles);
-}
-
-/** The nearest floats. */
-DFMK_INLINE dfmk_floats dfmk_narrowed(dfmk_doubles v) {
-    return __builtin_convertvector(v, dfmk_floats);
-}
-
-DFMK_INLINE dfmk_floats dfmk_floats_from_bf16(dfmk_halves h) {
-    return (dfmk_floats)(__builtin_convertvector(h, dfmk_words) << 16);
-}
-
-#if defined(__F16C__)
-typedef _Float16 dfmk_float16s __attribute__((ext_vector_type(16)));
-#endif
-
-/** Signalling NaNs may become quiet ones, which a conversion to double would do as well. */
-DFMK_INLINE dfmk_floats dfmk_floats_from_f16(dfmk_halves h) {
-#if defined(__F16C__)
-    return __builtin_convertvector((dfmk_float16s)h, dfmk_floats);
-#else
-    dfmk_halves sign = h & 0x8000, rest = h ^ sign;
-    dfmk_words s = __builtin_convertvector(sign, dfmk_words) << 16;
-    dfmk_signs a = (dfmk_signs)(__builtin_convertvector(rest, dfmk_words) << 13);
-    dfmk_signs r = a + 0x38000000;
-    /* That is right but where the exponent is the lowest or the highest. */
-    if (__builtin_expect(
-            __builtin_reduce_or((dfmk_shorts)((rest + 0x400) & 0x7c00) < 0x800) != 0, 0)) {
-        /* Subnormal: as a normal number with 2^-14 added, less that; no subnormal float. */
-        dfmk_floats more = (dfmk_floats)(a + 0x38800000) - 0x1p-14f;
-        r = a < 0x00800000 ? (dfmk_signs)more : r;
-        r = a >= 0x0f800000 ? a | 0x7f800000 : r;
-    }
-    return (dfmk_floats)((dfmk_words)r | s);
-#endif
-}
-
-/** The f16 nearest to each `x`; every NaN becomes the same quiet one, but for its sign. */
-DFMK_INLINE dfmk_halves dfmk_f16_from_doubles(dfmk_doubles x) {
-    /* Rounded to odd at the place of a float's last bit: cut off, and that bit set if anything was.
-     * The float then is exact, or so small that it becomes 0, or too large. */
-    dfmk_longs bits = (dfmk_longs)x;
-    dfmk_longs odd = (((bits & 0x1fffffff) + 0x1fffffff) & 0x20000000) | bits;
-    dfmk_words b = (dfmk_words)dfmk_narrowed((dfmk_doubles)(odd & ~0x1fffffffull));
-    dfmk_signs a = (dfmk_signs)(b & 0x7fffffffu);
-#if defined(__F16C__)
-    dfmk_halves h = (dfmk_halves)__builtin_convertvector((dfmk_floats)b, dfmk_float16s);
-    dfmk_words nan = ((b >> 16) & 0x8000u) | 0x7e00u;
-    dfmk_words r = __builtin_convertvector(h, dfmk_words);
-    return __builtin_convertvector(a > 0x7f800000 ? nan : r, dfmk_halves);
-#else
-    dfmk_words sign = (b >> 16) & 0x8000u;
-    /* Below 2^-14: adding 0.5 puts the last bit of a subnormal f16 in the float's last place. */
-    dfmk_signs small = (dfmk_signs)((dfmk_floats)a + 0.5f) - 0x3f000000;
-    /* 2^-14 and above: new exponent bias, then round by a carry, which also makes infinity. */
-    dfmk_signs normal = (a - 0x38000000 + 0xfff + ((a >> 13) & 1)) >> 13;
-    dfmk_signs infinite = (dfmk_signs)0x7c00;
-    dfmk_signs r = a < 0x38800000 ? small : normal;
-    r = a >= 0x47800000 ? infinite : r;
-    r = a > 0x7f800000 ? infinite | 0x200 : r;
-    return __builtin_convertvector((dfmk_words)r | sign, dfmk_halves);
-#endif
-}
-
-/** The bf16 nearest to each `x`, by way of a float rounded to odd; NaN becomes a quiet NaN. */
-DFMK_INLINE dfmk_halves dfmk_bf16_from_doubles(dfmk_doubles x) {
-    dfmk_floats nearest = dfmk_narrowed(x);
-    dfmk_doubles back = dfmk_widened(nearest);
-    /* A true comparison is -1 in every bit. */
-    dfmk_signs above = __builtin_convertvector(
-        __builtin_elementwise_abs(back) > __builtin_elementwise_abs(x), dfmk_signs);
-    dfmk_signs inexact = __builtin_convertvector(back != x, dfmk_signs);
-    dfmk_words b = (dfmk_words)(((dfmk_signs)nearest + above) | (inexact & 1));
-    dfmk_words rounded = (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
-    dfmk_words quiet = (b >> 16) | 0x40u;
-    return __builtin_convertvector(
-        (dfmk_signs)(b & 0x7fffffffu) > 0x7f800000 ? quiet : rounded, dfmk_halves);
-}
-
 /** Notices NaN and infinity among the elements stored: 0 times these is NaN. */
 DFMK_INLINE void dfmk_notice(dfmk_tally *tally, dfmk_floats stored) {
     *(dfmk_floats_u *)tally->stored += stored * 0.0f;
@@ -184,14 +82,16 @@ DFMK_INLINE void dfmk_add(double *sums, dfmk_doubles v) {
     *(dfmk_eight_u *)sums = dfmk_added(*(dfmk_eight_u *)sums, v);
 }
 
-/* --- loads ------------------------------------------------------------------------------------- */
+/* --- loads ---------- */
 
-/** How far ahead of the loads memory is asked for, in bytes: a dozen streams at once are more than
- * the hardware follows by itself, and it stops at the end of a page. Any address will do. */
+/* How far ahead of the loads memory is asked for, in bytes: a dozen streams at once are more than
+ * the hardware follows by itself, and it stops at the end of a page. Any address will do. Half of
+ * this, or twice, costs a tenth of the speed. */
+#define DFMK_AHEAD_F32 512
 #define DFMK_AHEAD 1024
 
 DFMK_INLINE dfmk_floats dfmk_load_floats(const char *p) {
-    __builtin_prefetch(p + DFMK_AHEAD, 0, 3);
+    __builtin_prefetch(p + DFMK_AHEAD_F32, 0, 3);
     return *(const dfmk_floats_u *)p;
 }
 
@@ -219,23 +119,27 @@ DFMK_INLINE dfmk_doubles dfmk_load(dfmk_input in, int64_t i) {
     return dfmk_widened(dfmk_load_narrow(in, i));
 }
 
-/** Elements `i ..< i + DFMK_STEP`, which are Fisher values. Negative ones are noticed here; NaN and
- * infinity turn up in the result. */
-DFMK_INLINE dfmk_doubles dfmk_load_fisher(dfmk_input in, int64_t i, dfmk_tally *tally) {
+/** Elements `i ..< i + DFMK_STEP`, which are Fisher values, as floats; not for F64. Negative ones
+ * are noticed here; NaN and infinity turn up in the result. */
+DFMK_INLINE dfmk_floats dfmk_load_narrow_fisher(dfmk_input in, int64_t i, dfmk_tally *tally) {
     dfmk_floats_u *lowest = (dfmk_floats_u *)tally->lowest;
-    if (in.type == DFMK_F64) {
-        dfmk_doubles v = dfmk_load_doubles(in.start + 8 * i);
-        /* Not by a conversion, which would make -0 of a tiny number. */
-        dfmk_signs negative = __builtin_convertvector(v < 0, dfmk_signs);
-        *lowest = negative ? (dfmk_floats)-1.0f : (dfmk_floats)*lowest;
-        return v;
-    }
     dfmk_floats v = dfmk_load_narrow(in, i), before = *lowest;
     *lowest = v < before ? v : before;
-    return dfmk_widened(v);
+    return v;
 }
 
-/* --- stores ------------------------------------------------------------------------------------ */
+/** Elements `i ..< i + DFMK_STEP`, which are Fisher values; see above. */
+DFMK_INLINE dfmk_doubles dfmk_load_fisher(dfmk_input in, int64_t i, dfmk_tally *tally) {
+    if (in.type != DFMK_F64) return dfmk_widened(dfmk_load_narrow_fisher(in, i, tally));
+    dfmk_doubles v = dfmk_load_doubles(in.start + 8 * i);
+    /* Not by a conversion, which would make -0 of a tiny number. */
+    dfmk_signs negative = __builtin_convertvector(v < 0, dfmk_signs);
+    dfmk_floats_u *lowest = (dfmk_floats_u *)tally->lowest;
+    *lowest = negative ? (dfmk_floats)-1.0f : (dfmk_floats)*lowest;
+    return v;
+}
+
+/* --- stores ---------- */
 
 #define DFMK_PUT(out, offset, type, v)                                                           \
     do {                                                                                         \
@@ -258,19 +162,6 @@ DFMK_INLINE void dfmk_add_error(dfmk_output out, int64_t i, dfmk_doubles stored,
                                 dfmk_doubles exact, dfmk_tally *tally) {
     dfmk_add(tally->error, dfmk_real(out, i, (stored - exact) * (stored - exact)));
     dfmk_add(tally->value, dfmk_real(out, i, exact * exact));
-}
-
-/** `v` rounded to doubles of `drop` fewer bits, where they lie. NaN may become 0. */
-DFMK_INLINE dfmk_doubles dfmk_shortened(dfmk_doubles v, int drop) {
-    dfmk_longs bits = (dfmk_longs)v, last = (bits >> drop) & 1;
-    return (dfmk_doubles)((bits + last + ((1ull << (drop - 1)) - 1)) & ~((1ull << drop) - 1));
-}
-
-/** Whether some float `b` is not in the range of bits `low ... high`, signs aside. */
-DFMK_INLINE _Bool dfmk_some_outside(dfmk_words b, uint32_t low, uint32_t high) {
-    /* As integers with signs, which is what CPUs can compare: moved to the lowest of these. */
-    dfmk_signs moved = (dfmk_signs)(b + b - 2 * low + 0x80000000u);
-    return __builtin_reduce_or(moved > (int32_t)(2 * (high - low) + 0x80000000u)) != 0;
 }
 
 /* Both short types are rounded as doubles first, which is right where all results are normal
@@ -354,7 +245,7 @@ DFMK_INLINE void dfmk_copy(dfmk_input in, dfmk_output out, int64_t i, dfmk_tally
     dfmk_notice(tally, f);
 }
 
-/* --- what was noticed -------------------------------------------------------------------------- */
+/* --- what was noticed ---------- */
 
 DFMK_INLINE double dfmk_sum(const double *a) {
     return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
@@ -373,21 +264,8 @@ DFMK_INLINE void dfmk_finish(dfmk_output out, const dfmk_tally *tally, dfmk_noti
     noticed->negative_fisher |= __builtin_reduce_or(lowest < 0) != 0;
 }
 
-/* --- arithmetic that Swift would make calls of ------------------------------------------------- */
-
-/** Square roots, rounded correctly; NaN for negative numbers. */
-DFMK_INLINE dfmk_doubles dfmk_square_root(dfmk_doubles v) { return __builtin_elementwise_sqrt(v); }
-
-/** Whether some of `v` is 0. */
-DFMK_INLINE _Bool dfmk_has_zero(dfmk_doubles v) { return __builtin_reduce_or(v == 0) != 0; }
-
-/** Whether all of `v` lie in `[low, high]`; NaN does not. */
-DFMK_INLINE _Bool dfmk_are_in(dfmk_floats v, float low, float high) {
-    return __builtin_reduce_and((v >= low) & (v <= high)) != 0;
-}
-
-#undef DFMK_STEP
 #undef DFMK_AHEAD
+#undef DFMK_AHEAD_F32
 #undef DFMK_PUT
 #undef DFMK_INLINE
 #pragma clang diagnostic pop

@@ -1,0 +1,119 @@
+#ifndef DFMERGE_ELECTION_H
+#define DFMERGE_ELECTION_H
+
+#include "dfmerge_stream.h"
+
+/* Sign election over task vectors, a step at a time. The terms of an element are
+ *     v_m = f_m (x_m - b) where |x_m - b| >= t_m, otherwise nothing;
+ * `numbers` holds t_m, f_m and the weight w_m of one model after the other. In C for the choices by
+ * vector comparisons, which become masked instructions where the CPU has them. */
+
+/* What a comparison of doubles gives: -1 for true, in every bit. */
+typedef __typeof__((dfmk_doubles){0} < (dfmk_doubles){0}) dfmk_flags;
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+#pragma STDC FP_CONTRACT OFF
+
+#define DFMK_INLINE static inline __attribute__((always_inline))
+
+enum { DFMK_MEAN = 0, DFMK_SUM = 1, DFMK_LARGEST = 2 };
+
+/* What the terms of a step come to, those above and those below 0 apart. Terms that are NaN are
+ * with those above, so that `up` is NaN. */
+typedef struct {
+    dfmk_doubles up, down, up_weight, down_weight, votes, top, bottom;
+} dfmk_ballot;
+
+DFMK_INLINE dfmk_ballot dfmk_count_terms(dfmk_doubles b, const dfmk_model *models,
+                                         const double *numbers, int64_t count, int64_t i,
+                                         const _Bool by_count, const int aggregate) {
+    dfmk_ballot t = {0, 0, 0, 0, 0, 0, 0};
+    for (int64_t m = 0; m < count; m++, numbers += 3) {
+        dfmk_doubles d = dfmk_load(models[m].x, i) - b;
+        dfmk_doubles v = d * numbers[1];
+        dfmk_flags kept = ~(__builtin_elementwise_abs(d) < numbers[0]);
+        dfmk_flags above = kept & ~(v <= 0), below = kept & (v < 0);
+        t.up = above ? t.up + v : t.up;
+        t.down = below ? t.down + v : t.down;
+        if (aggregate == DFMK_MEAN) {
+            t.up_weight = above ? t.up_weight + numbers[2] : t.up_weight;
+            t.down_weight = below ? t.down_weight + numbers[2] : t.down_weight;
+        }
+        if (aggregate == DFMK_LARGEST) {
+            t.top = (kept & (v > t.top)) ? v : t.top;
+            t.bottom = (kept & (v < t.bottom)) ? v : t.bottom;
+        }
+        if (by_count) {
+            t.votes = above ? t.votes + 1 : t.votes;
+            t.votes = below ? t.votes - 1 : t.votes;
+        }
+    }
+    return t;
+}
+
+/** `out = b + scale * a`; `a` is what the terms of the elected sign come to. */
+DFMK_INLINE void dfmk_elect(dfmk_output out, dfmk_input base, const dfmk_model *models,
+                            const double *numbers, int64_t count, int64_t n,
+                            const _Bool by_count, const int aggregate, double zero_sign,
+                            double scale, dfmk_noticed *noticed) {
+    const dfmk_flags tie_is_up = (dfmk_flags)(zero_sign > 0 ? -1 : 0);
+    const dfmk_flags tie_is_down = (dfmk_flags)(zero_sign < 0 ? -1 : 0);
+    dfmk_tally tally = {0};
+    for (int64_t i = 0; i < n; i += DFMK_STEP) {
+        dfmk_doubles b = dfmk_load(base, i), none = 0, a;
+        dfmk_ballot t = dfmk_count_terms(b, models, numbers, count, i, by_count, aggregate);
+        dfmk_doubles sum = t.up + t.down;
+        dfmk_doubles vote = by_count ? t.votes : sum;
+        dfmk_flags up = (vote > 0) | ((vote == 0) & tie_is_up);
+        dfmk_flags down = (vote < 0) | ((vote == 0) & tie_is_down);
+        if (aggregate == DFMK_LARGEST) {
+            a = up ? t.top : down ? t.bottom : none;
+        } else {
+            a = up ? t.up : down ? t.down : none;
+        }
+        if (aggregate == DFMK_MEAN) {
+            dfmk_doubles weight = up ? t.up_weight : t.down_weight;
+            a = a / (weight == 0 ? none + 1 : weight);
+        }
+        a = sum != sum ? sum : a;
+        dfmk_store(out, i, b + a * scale, &tally);
+    }
+    dfmk_finish(out, &tally, noticed);
+}
+
+/** `out = b + sum(v_m)`: no election. */
+DFMK_INLINE void dfmk_add_terms(dfmk_output out, dfmk_input base, const dfmk_model *models,
+                                const double *numbers, int64_t count, int64_t n,
+                                dfmk_noticed *noticed) {
+    dfmk_tally tally = {0};
+    for (int64_t i = 0; i < n; i += DFMK_STEP) {
+        dfmk_doubles b = dfmk_load(base, i), sum = 0;
+        for (int64_t m = 0; m < count; m++) {
+            dfmk_doubles d = dfmk_load(models[m].x, i) - b;
+            dfmk_flags dropped = __builtin_elementwise_abs(d) < numbers[3 * m];
+            sum = dropped ? sum : sum + d * numbers[3 * m + 1];
+        }
+        dfmk_store(out, i, b + sum, &tally);
+    }
+    dfmk_finish(out, &tally, noticed);
+}
+
+/** The number of elements whose vote is above 0 less that of those below. */
+DFMK_INLINE int64_t dfmk_sign_balance(dfmk_input base, const dfmk_model *models,
+                                      const double *numbers, int64_t count, int64_t n,
+                                      const _Bool by_count) {
+    dfmk_flags balance = 0;
+    for (int64_t i = 0; i < n; i += DFMK_STEP) {
+        dfmk_doubles b = dfmk_load(base, i);
+        dfmk_ballot t = dfmk_count_terms(b, models, numbers, count, i, by_count, DFMK_SUM);
+        dfmk_doubles vote = by_count ? t.votes : t.up + t.down;
+        balance += (vote < 0) - (vote > 0);
+    }
+    return __builtin_reduce_add(balance);
+}
+
+#undef DFMK_INLINE
+#pragma clang diagnostic pop
+
+#endif

@@ -1,0 +1,105 @@
+import DFMergeCore
+
+extension Kernels {
+  /// Counts the bits `digit` of the magnitudes `|model - base|` into `counters`, and returns how
+  /// many are NaN. See ``MagnitudeHistogram``.
+  @inline(never)
+  static func countMagnitudes(
+    _ model: Elements, base: Elements, _ digit: MagnitudeSelection.Digit,
+    into counters: UnsafeMutablePointer<UInt32>, count: Int
+  ) -> Int {
+    let loops = CPULevel.current.loops
+    var undefined = 0
+    forEachTaskVectorChunk(model, base, wide: digit.isWide, count, loops) { x, b, chunk in
+      if digit.isWide {
+        undefined &+= loops.countWide(
+          x, base: b, into: counters, shift: digit.shift, upper: digit.upper,
+          rounds: roundsToFloat(model, base), n: chunk.count)
+      } else if digit.shift > 0 {
+        undefined &+= loops.countUpper(x, base: b, into: counters, n: chunk.count)
+      } else {
+        undefined &+= loops.countLower(
+          x, base: b, into: counters, upper: digit.upper, n: chunk.count)
+      }
+    }
+    return undefined
+  }
+
+  /// The `rank`-th largest magnitude of one run of elements, a row or a small tensor, in one read;
+  /// as ``MagnitudeSelection`` defines it.
+  ///
+  /// Returns the number of NaN differences too. Memory: 4 bytes per element, 8 where an operand is
+  /// F64.
+  @inline(never)
+  package static func largestMagnitude(
+    rank: Int, _ model: Elements, base: Elements, count: Int
+  ) -> (threshold: Double, undefined: Int) {
+    let isWide = model.dtype == .f64 || base.dtype == .f64
+    let known = MagnitudeSelection(rank: rank, of: count, isWide: isWide).threshold
+    if let known { return (known, 0) }
+    let loops = CPULevel.current.loops
+    let width = isWide ? 8 : 4
+    return withUnsafeTemporaryAllocation(byteCount: count &* width, alignment: 64) { keys in
+      guard let start = keys.baseAddress else { return (0, 0) }
+      var undefined = 0
+      forEachTaskVectorChunk(model, base, wide: isWide, count, loops) { x, b, chunk in
+        undefined &+= loops.magnitudes(
+          of: x, base: b, into: start + chunk.start &* width, n: chunk.count, wide: isWide,
+          rounds: false)
+      }
+      if isWide {
+        return (Double(bitPattern: select(rank, keys.bindMemory(to: UInt64.self))), undefined)
+      }
+      let key = select(rank, keys.bindMemory(to: UInt32.self))
+      return (Double(Float(bitPattern: key)), undefined)
+    }
+  }
+
+  /// The `rank`-th largest of `keys`, `1 <= rank <= keys.count`, whose order is lost: eight bits at
+  /// a time, the keys that are still in question moving to the front.
+  @inline(__always)
+  private static func select<Key: FixedWidthInteger & UnsignedInteger>(
+    _ rank: Int, _ keys: UnsafeMutableBufferPointer<Key>
+  ) -> Key {
+    var rank = rank
+    var count = keys.count
+    var shift = Key.bitWidth &- 8
+    return withUnsafeTemporaryAllocation(of: Int32.self, capacity: 256) { counts in
+      while true {
+        counts.initialize(repeating: 0)
+        for i in 0..<count {
+          counts[Int(truncatingIfNeeded: keys[i] &>> Key(shift)) & 255] &+= 1
+        }
+        var found = 255
+        while found > 0, Int(counts[found]) < rank {
+          rank &-= Int(counts[found])
+          found &-= 1
+        }
+        var left = 0
+        for i in 0..<count {
+          let key = keys[i]
+          keys[left] = key
+          left &+= Int(truncatingIfNeeded: key &>> Key(shift)) & 255 == found ? 1 : 0
+        }
+        count = left
+        if shift == 0 || count == 1 { return keys[0] }
+        shift &-= 8
+      }
+    }
+  }
+}
+
+/// Calls `body` for each chunk with the elements of model and base as floats, or as doubles.
+@inline(__always)
+private func forEachTaskVectorChunk(
+  _ model: Elements, _ base: Elements, wide: Bool, _ count: Int, _ loops: any InnerLoopSet.Type,
+  _ body: (_ x: UnsafeRawPointer, _ b: UnsafeRawPointer, Chunk) -> Void
+) {
+  Workspace.with(slots: 2) { workspace in
+    forEachChunk(count: count, size: workspace.chunkSize) { chunk in
+      let b = staged(base, chunk, wide: wide, scratch: workspace.slot(0), loops: loops)
+      let x = staged(model, chunk, wide: wide, scratch: workspace.slot(1), loops: loops)
+      body(x, b, chunk)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import DFMergeCore
+import DFMergeKernels
+
+/// Drop and rescale, then a vote on the signs.
+package struct DARETIES: MergeMethod {
+  package static let info = MethodInfo(
+    id: "dare_ties",
+    title: "DARE-TIES",
+    formula:
+      "v_m = w_m b_m tau_m / density_m;  b_m ~ Bernoulli(density_m);  s = sign(sum(v_m));  "
+      + "theta = theta0 + lambda sum(v_m)    (sum over sign(v_m) = s)",
+    summary:
+      "DARE in place of TIES' trimming: elements are dropped at random, the rest scaled up, and "
+      + "every parameter moves only with the models that agree on its direction. aggregate 'mean' "
+      + "is mergekit's normalize.",
+    source:
+      "Yu et al. 2024 (arXiv 2311.03099) and Yadav et al. 2023 (arXiv 2306.01708); combined as in "
+      + "mergekit's dare_ties: weighted sum, tied votes positive. Deviations: elements kept are "
+      + "divided by the density, as in the paper, while mergekit scales to keep each tensor's L1 "
+      + "norm; draws as in method 'dare'.",
+    needsBase: true, needsFisher: false, isPermutationInvariant: false,
+    options: DropOptions.schema + [
+      OptionSchema(
+        "weights", .numberPerModel(0...1e6), default: .double(1),
+        "Weight of each model, in the vote and in the sum."),
+      OptionSchema(
+        "lambda", .number(-1e6...1e6), default: .double(1), "Multiplies the merged task vector."),
+    ] + ElectionOptions.schema(aggregate: "sum", zeroSign: "positive"))
+
+  private let terms: [TaskVectorTerm]
+  private let drops: DropOptions
+  private let options: ElectionOptions
+
+  package init(options: OptionValues, modelCount: Int) throws(DFMergeError) {
+    let drops = try DropOptions(options)
+    terms = try options.numberPerModel("weights").enumerated().map {
+      TaskVectorTerm(factor: $1 * drops.scale($0), weight: $1)
+    }
+    self.drops = drops
+    self.options = try ElectionOptions(options)
+  }
+
+  package var statistics: Set<ModelStatistic> {
+    options.needsBalance(models: terms.count) ? [.signBalance] : []
+  }
+
+  package func signBalance(_ tile: TaskVectorTile) -> Int {
+    Kernels.signBalance(
+      base: tile.base, models: tile.models, terms: terms, vote: options.vote,
+      mask: drops.mask(key: tile.tensorKey, offset: tile.offset), count: tile.count)
+  }
+
+  package func merge(_ tile: MergeTile) -> StoreOutcome {
+    guard let base = tile.base else { return StoreOutcome() }
+    return Kernels.electedTaskVectors(
+      into: tile.out, base: base, models: tile.models, terms: terms,
+      election: options.election(tile.statistics),
+      mask: drops.mask(key: tile.tensorKey, offset: tile.offset), count: tile.count)
+  }
+}

@@ -1,0 +1,58 @@
+import DFMergeCore
+import DFMergeKernels
+
+/// The options of a sign election, shared by the methods that hold one.
+struct ElectionOptions: Sendable {
+  let vote: SignElection.Vote
+  private let aggregate: SignElection.Aggregate
+  private let zeroSign: String?
+  private let scale: Double
+
+  static func schema(aggregate: String, zeroSign: String) -> [OptionSchema] {
+    [
+      OptionSchema(
+        "aggregate", .choice(["mean", "sum", "max"]), default: .string(aggregate),
+        "What becomes of the models that agree: their weighted mean, their weighted sum, or the "
+          + "largest of them."),
+      OptionSchema(
+        "election", .choice(["mass", "count"]), default: .string("mass"),
+        "Whether the sign of the sum is elected or the sign that more models have."),
+      OptionSchema(
+        "zero_sign", .choice(["majority", "positive", "negative", "none"]),
+        default: .string(zeroSign),
+        "The sign where the vote is a tie: that of most parameters of the merge, which reads the "
+          + "inputs once more; a given one; or none, so that the parameter does not move."),
+    ]
+  }
+
+  /// From options that hold those of `schema` and the number `lambda`.
+  init(_ options: OptionValues) throws(DFMergeError) {
+    vote = options.word("election") == "count" ? .count : .mass
+    aggregate =
+      switch options.word("aggregate") {
+      case "sum": .sum
+      case "max": .largest
+      default: .mean
+      }
+    zeroSign = options.word("zero_sign")
+    scale = try options.number("lambda")
+  }
+
+  /// Whether the majority sign is needed: one model has no ties but zeros.
+  func needsBalance(models: Int) -> Bool { zeroSign == "majority" && models > 1 }
+
+  func election(_ statistics: [ModelStatistic: [Double]]) -> SignElection {
+    let tie: SignElection.Tie
+    switch zeroSign {
+    case "positive": tie = .positive
+    case "negative": tie = .negative
+    case "majority":
+      let balance = statistics[.signBalance]?.first ?? 0
+      // As the authors' code has it: without a majority, what is not positive counts as negative,
+      // but the largest element is multiplied by the sign, which is 0.
+      tie = balance > 0 ? .positive : balance < 0 || aggregate != .largest ? .negative : .none
+    default: tie = .none
+    }
+    return SignElection(vote: vote, aggregate: aggregate, tie: tie, scale: scale)
+  }
+}

@@ -1,0 +1,211 @@
+"""The same bytes for any number of threads, CPU level, layout of files, limit, and for memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from merge_files import Arrays, array_bytes, stored_bytes
+
+import dfmerge
+
+MODELS = 3
+#: Bytes per file that make at least twenty files of the tensors below.
+SHARD_SIZE = 50_000
+#: Options beside the defaults that choose other arithmetic.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "average": [{"weights": [1, 2, 0.5], "normalize": False}],
+    "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
+    "fisher": [{"normalize": False}],
+    "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+}
+#: Every method that there is, so that a new one is tested without a change here.
+JOBS = [
+    (method["id"], options)
+    for method in dfmerge.methods()
+    for options in ({}, *VARIANTS.get(method["id"], []))
+]
+NEEDS_FISHER = {method["id"]: method["needs_fisher"] for method in dfmerge.methods()}
+
+
+@dataclass
+class Inputs:
+    """Base, models and Fisher values: as arrays, as single files and in twenty shards or more."""
+
+    folder: Path
+    base: Arrays
+    models: list[Arrays]
+    fishers: list[Arrays]
+
+    def stored(self, layout: str) -> dict[str, Any]:
+        """Paths of `files` or `shards`."""
+        suffix = "" if layout == "shards" else ".safetensors"
+        names = [f"{layout}-{number}{suffix}" for number in range(MODELS + 1)]
+        base, *models = (str(self.folder / name) for name in names)
+        fishers = [str(self.folder / f"fisher-{n}.safetensors") for n in range(MODELS)]
+        return {"base": base, "models": models, "fishers": fishers}
+
+    def arrays(self) -> dict[str, Any]:
+        """The host's memory."""
+        return {"base": self.base, "models": self.models, "fishers": self.fishers}
+
+
+def tensors(seed: int) -> Arrays:
+    """Tensors of several types: larger than a piece of work, odd, tiny, scalar, empty, integer."""
+    draws = np.random.default_rng(seed)
+
+    def values(*shape: int) -> Any:
+        return draws.normal(scale=0.02, size=shape)
+
+    found: Arrays = {
+        "embedding": values(1031, 640).astype(ml_dtypes.bfloat16),
+        "head": values(523, 641).astype(np.float32),
+        "half": values(257, 129).astype(np.float16),
+        "double": values(31, 1025).astype(np.float64),
+        "scalar": np.asarray(values().astype(np.float32)),
+        "empty": np.zeros((0, 7), np.float32),
+        "count": np.arange(12345, dtype=np.int64),
+    }
+    for number in range(40):
+        found[f"layer.{number}.weight"] = values(97, 101 + number).astype(ml_dtypes.bfloat16)
+        found[f"layer.{number}.bias"] = values(101 + number).astype(ml_dtypes.bfloat16)
+    return found
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    folder = tmp_path_factory.mktemp("inputs")
+    base = tensors(0)
+    models = []
+    fishers = []
+    for number in range(MODELS):
+        draws = np.random.default_rng(100 + number)
+        model: Arrays = {}
+        fisher: Arrays = {}
+        for name, value in base.items():
+            if value.dtype == np.int64:
+                model[name] = value
+                continue
+            moved = value.astype(np.float64) + draws.normal(scale=1e-3, size=value.shape)
+            model[name] = np.asarray(moved.astype(value.dtype))
+            scattered = np.exp(draws.normal(-14, 4, size=value.shape))
+            fisher[name] = np.asarray(scattered.astype(np.float32))
+        models.append(model)
+        fishers.append(fisher)
+        dfmerge.save(fisher, folder / f"fisher-{number}.safetensors")
+    for number, arrays in enumerate([base, *models]):
+        dfmerge.save(arrays, folder / f"files-{number}.safetensors")
+        dfmerge.save(arrays, folder / f"shards-{number}", shard_size=SHARD_SIZE)
+    assert len(list((folder / "shards-0").glob("*.safetensors"))) >= 20
+    return Inputs(folder, base, models, fishers)
+
+
+def merge(given: dict[str, Any], job: tuple[str, dict[str, Any]], **more: Any) -> Any:
+    """Run a job on inputs of any kind, with what its method needs of them."""
+    method, options = job
+    return dfmerge.merge(
+        given["base"],
+        given["models"],
+        method=method,
+        options=options,
+        fishers=given["fishers"] if NEEDS_FISHER[method] else None,
+        progress=False,
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(inputs: Inputs) -> dict[str, Any]:
+    """Each job's result: one thread, files, one output file."""
+    found = {}
+    for number, job in enumerate(JOBS):
+        out = inputs.folder / f"expected-{number}.safetensors"
+        merge(inputs.stored("files"), job, out=out, threads=1)
+        found[str(job)] = stored_bytes(out)
+        assert set(found[str(job)]) == set(inputs.base)
+    return found
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_threads(inputs: Inputs, expected: Any, job: Any, threads: int, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    merge(inputs.stored("files"), job, out=out, threads=threads)
+    assert stored_bytes(out) == expected[str(job)]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+def test_shards_in_and_out(inputs: Inputs, expected: Any, job: Any, tmp_path: Path) -> None:
+    merge(inputs.stored("shards"), job, out=tmp_path / "out", threads=2, max_shard_size=SHARD_SIZE)
+    assert len(list((tmp_path / "out").glob("*.safetensors"))) >= 20
+    assert stored_bytes(tmp_path / "out") == expected[str(job)]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+def test_memory(inputs: Inputs, expected: Any, job: Any, tmp_path: Path) -> None:
+    """Arrays to arrays, files to arrays, arrays to files."""
+    only_bytes = {name: entry[2] for name, entry in expected[str(job)].items()}
+    assert array_bytes(merge(inputs.arrays(), job, threads=3)) == only_bytes
+    out = {name: np.empty_like(value) for name, value in inputs.base.items()}
+    merge(inputs.stored("shards"), job, out=out, threads=2)
+    assert array_bytes(out) == only_bytes
+    merge(inputs.arrays(), job, out=tmp_path / "out.safetensors", threads=2)
+    assert stored_bytes(tmp_path / "out.safetensors") == expected[str(job)]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+def test_limits_of_memory(inputs: Inputs, expected: Any, job: Any, tmp_path: Path) -> None:
+    """The least that a merge can do with, which the refusal of less states, gives the same."""
+    stored, out = inputs.stored("files"), tmp_path / "out.safetensors"
+    with pytest.raises(dfmerge.Error, match="needs") as refused:
+        merge(stored, job, out=out, max_memory=1)
+    least = re.search(r"needs (\d+) at least", str(refused.value))
+    assert least
+    merge(stored, job, out=out, max_memory=int(least[1]), threads=8)
+    assert stored_bytes(out) == expected[str(job)]
+
+
+LEVEL = """
+import hashlib, json, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import dfmerge
+from merge_files import stored_bytes
+given = json.loads(sys.argv[2])
+digests = []
+for job in given["jobs"]:
+    dfmerge.merge(out=given["out"], progress=False, threads=2, **job)
+    found = stored_bytes(pathlib.Path(given["out"]))
+    digests.append({name: hashlib.sha256(entry[2]).hexdigest() for name, entry in found.items()})
+print(json.dumps(digests))
+"""
+
+
+@pytest.mark.parametrize("level", ["2", "3", "4"])
+def test_cpu_levels(inputs: Inputs, expected: Any, level: str, tmp_path: Path) -> None:
+    stored = inputs.stored("files")
+    jobs = []
+    for method, options in JOBS:
+        fishers = stored["fishers"] if NEEDS_FISHER[method] else None
+        job = {"base": stored["base"], "models": stored["models"], "fishers": fishers}
+        jobs.append({**job, "method": method, "options": options})
+    given = json.dumps({"jobs": jobs, "out": str(tmp_path / "out.safetensors")})
+    done = subprocess.run(
+        [sys.executable, "-c", LEVEL, str(Path(__file__).parent), given],
+        env={**os.environ, "DFMERGE_CPU_LEVEL": level},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    for job, digests in zip(JOBS, json.loads(done.stdout), strict=True):
+        assert digests == {
+            name: hashlib.sha256(entry[2]).hexdigest() for name, entry in expected[str(job)].items()
+        }, job

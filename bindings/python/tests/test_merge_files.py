@@ -131,7 +131,7 @@ def test_ctrl_c_stops_a_merge_in_memory() -> None:
     out = {"w": np.zeros(20_000_000, np.float32)}
 
     def merge() -> None:
-        dfmerge.merge(None, [arrays] * 8, method="average", out=out, threads=1)
+        dfmerge.merge(None, [arrays] * 50, method="average", out=out, threads=1)
 
     merge()
     start = time.perf_counter()

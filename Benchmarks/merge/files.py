@@ -26,13 +26,13 @@ from limited import forget, limit
 from mergekit_peer import Mergekit
 from process import Measured, RunError, run, warm
 from results import REPEATS, Results, machine, median
-from settings import METHODS, OURS, arguments
+from settings import METHODS, OURS, PEERS, arguments
 
 RUNNER = str(Path(__file__).with_name("dfmerge_run.py"))
 MODELS = 4
 #: mergekit's runs of each method, and how many times faster we are to be.
 PEER_REPEATS = {"linear": 3, "task_arithmetic": 3}
-SPEED_GOALS = {"linear": 5.0, "ties": 40.0, "dare_ties": 40.0}
+SPEED_GOALS = {"linear": 5.0, "ties": 40.0, "ties_of_model": 40.0, "dare_ties": 40.0}
 PRIVATE_GOAL_MB = 300
 #: Bytes for the run under a limit.
 LIMIT = 300 << 20
@@ -67,13 +67,14 @@ class Bench:
 def compare(results: Results, bench: Bench, peer: Mergekit, method: str, paths: list[Path]) -> None:
     """Add the rows of one method."""
     ours: list[Measured] = []
-    theirs = [] if peer.problem else peer.known(method, SMALL.name)
-    wanted = 0 if peer.problem else PEER_REPEATS.get(method, 1)
+    name = PEERS.get(method, method)
+    theirs = [] if peer.problem else peer.known(name, SMALL.name)
+    wanted = 0 if peer.problem else PEER_REPEATS.get(name, 1)
     # Runs that other programs disturbed are repeated, but not for ever.
     for attempt in range(2 * REPEATS):
         ours.append(bench.ours(method, paths))
         if len(theirs) < wanted:
-            theirs.append(peer.measure(method, SMALL.name, paths, bench.start(paths)))
+            theirs.append(peer.measure(name, SMALL.name, paths, bench.start(paths)))
         if attempt + 1 >= REPEATS and sum(run.calm for run in ours) >= REPEATS:
             ours = [run for run in ours if run.calm]
             break

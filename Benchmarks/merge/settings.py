@@ -13,13 +13,20 @@ MERGEKIT: dict[str, dict[str, float]] = {
     "ties": {"weight": 1.0, "density": TIES_DENSITY},
     "dare_ties": {"weight": 1.0, "density": DARE_DENSITY},
 }
-#: Our method and its options.
+#: Our method and its options: mergekit's arithmetic where it has the method.
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("average", {}),
     "task_arithmetic": ("task_arithmetic", {"coefficients": COEFFICIENT}),
-    "ties": ("ties", {"density": TIES_DENSITY}),
-    "dare_ties": ("dare_ties", {"density": DARE_DENSITY, "seed": 0}),
+    "ties": (
+        "ties",
+        {"density": TIES_DENSITY, "scope": "tensor", "trim": "exact", "zero_sign": "positive"},
+    ),
+    # The paper's: trimmed over the whole model, which takes more passes.
+    "ties_of_model": ("ties", {"density": TIES_DENSITY}),
+    "dare_ties": ("dare_ties", {"density": DARE_DENSITY}),
 }
+#: mergekit's method beside ours where the names differ.
+PEERS = {"ties_of_model": "ties"}
 METHODS = tuple(OURS)
 
 

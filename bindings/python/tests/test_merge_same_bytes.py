@@ -24,6 +24,12 @@ MODELS = 3
 SHARD_SIZE = 50_000
 #: Options beside the defaults that choose other arithmetic.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "dare": [{"density": 0.5, "rescale": False, "seed": 7}],
+    "dare_ties": [{"density": 0.3, "aggregate": "max", "zero_sign": "none"}],
+    "ties": [
+        {"scope": "tensor", "trim": "exact", "zero_sign": "positive"},
+        {"density": [0.1, 0.5, 1], "election": "count", "aggregate": "sum"},
+    ],
     "average": [{"weights": [1, 2, 0.5], "normalize": False}],
     "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
     "fisher": [{"normalize": False}],

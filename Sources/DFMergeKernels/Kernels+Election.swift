@@ -74,8 +74,7 @@ extension Kernels {
   }
 
   private static func model(of x: dfmk_input) -> dfmk_model {
-    let none = dfmk_input(start: nil, type: 0)
-    return dfmk_model(x: x, lower: none, upper: none, fraction: 0, factor: 0, floor: 0)
+    dfmk_model(x: x, lower: .nothing, upper: .nothing, fraction: 0, factor: 0, floor: 0)
   }
 
   /// What the loops take of the terms.

@@ -22,8 +22,7 @@ extension Kernels {
     _ g: Elements, _ x: Elements, minus b: Elements? = nil, count: Int
   ) -> Double {
     let loops = CPULevel.current.loops
-    let none = dfmk_input(start: nil, type: 0)
-    return sum(of: [g.input, x.input, b?.input ?? none], count) { operands, sums, n in
+    return sum(of: [g.input, x.input, b?.input ?? .nothing], count) { operands, sums, n in
       loops.addProducts(of: operands[0], operands[1], minus: operands[2], to: sums, n: n)
     }
   }

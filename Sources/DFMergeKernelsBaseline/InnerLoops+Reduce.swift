@@ -8,7 +8,7 @@ extension InnerLoops {
   ) {
     // What the sums look like is the business of whoever reads them.
     var tally = dfmk_tally()
-    let sums = dfmk_input(start: UnsafePointer(acc.start), type: acc.type)
+    let sums = dfmk_input(start: UnsafePointer(acc.start), type: acc.type, ahead: values.ahead)
     var i = 0
     while i < n {
       let v = dfmk_load(values, Int64(i))

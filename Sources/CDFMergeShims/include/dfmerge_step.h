@@ -56,19 +56,20 @@ DFMK_INLINE dfmk_floats dfmk_floats_from_f16(dfmk_halves h) {
 #if defined(__F16C__)
     return __builtin_convertvector((dfmk_float16s)h, dfmk_floats);
 #else
-    dfmk_halves sign = h & 0x8000, rest = h ^ sign;
-    dfmk_words s = __builtin_convertvector(sign, dfmk_words) << 16;
-    dfmk_signs a = (dfmk_signs)(__builtin_convertvector(rest, dfmk_words) << 13);
-    dfmk_signs r = a + 0x38000000;
+    /* At its place in a float, but for the exponent's bias; the sign is copied to the right. */
+    dfmk_signs w = (dfmk_signs)(__builtin_convertvector(h, dfmk_words) << 16) >> 3;
+    dfmk_signs r = (w & (int32_t)0x8fffe000u) + 0x38000000;
     /* That is right but where the exponent is the lowest or the highest. */
     if (__builtin_expect(
-            __builtin_reduce_or((dfmk_shorts)((rest + 0x400) & 0x7c00) < 0x800) != 0, 0)) {
+            __builtin_reduce_or((dfmk_shorts)((h + 0x400) & 0x7c00) < 0x800) != 0, 0)) {
+        dfmk_signs a = w & 0x0fffe000;
         /* Subnormal: as a normal number with 2^-14 added, less that; no subnormal float. */
         dfmk_floats more = (dfmk_floats)(a + 0x38800000) - 0x1p-14f;
-        r = a < 0x00800000 ? (dfmk_signs)more : r;
-        r = a >= 0x0f800000 ? a | 0x7f800000 : r;
+        dfmk_signs s = a < 0x00800000 ? (dfmk_signs)more : a + 0x38000000;
+        s = a >= 0x0f800000 ? a | 0x7f800000 : s;
+        r = s | (w & (int32_t)0x80000000u);
     }
-    return (dfmk_floats)((dfmk_words)r | s);
+    return (dfmk_floats)r;
 #endif
 }
 

@@ -17,15 +17,17 @@ enum { DFMK_F32 = 0, DFMK_BF16 = 1, DFMK_F16 = 2, DFMK_F64 = 3 };
 /** Elements to read; no address where there are none. */
 typedef struct {
     const char *start;
-    int64_t type;
+    int32_t type;
+    /** How far ahead of the loads memory is asked for, in bytes. Any distance will do. */
+    int32_t ahead;
 } dfmk_input;
 
 /** Elements to write. */
 typedef struct {
     char *start;
-    int64_t type;
+    int32_t type;
     /** Whether stores go past the caches. `start` is then a multiple of 64. */
-    int64_t streams;
+    int32_t streams;
     /** How many elements are real: fewer than are computed where a step was filled up. */
     int64_t live;
 } dfmk_output;
@@ -84,38 +86,34 @@ DFMK_INLINE void dfmk_add(double *sums, dfmk_doubles v) {
 
 /* --- loads ---------- */
 
-/* How far ahead of the loads memory is asked for, in bytes: a dozen streams at once are more than
- * the hardware follows by itself, and it stops at the end of a page. Any address will do. Half of
- * this, or twice, costs a tenth of the speed. */
-#define DFMK_AHEAD_F32 512
-#define DFMK_AHEAD 1024
-
-DFMK_INLINE dfmk_floats dfmk_load_floats(const char *p) {
-    __builtin_prefetch(p + DFMK_AHEAD_F32, 0, 3);
-    return *(const dfmk_floats_u *)p;
+DFMK_INLINE const char *dfmk_ask(dfmk_input in, int64_t offset) {
+    const char *p = in.start + offset;
+    __builtin_prefetch(p + in.ahead, 0, 3);
+    return p;
 }
 
-DFMK_INLINE dfmk_halves dfmk_load_halves(const char *p) {
-    __builtin_prefetch(p + DFMK_AHEAD, 0, 3);
-    return *(const dfmk_halves_u *)p;
+DFMK_INLINE dfmk_floats dfmk_load_floats(dfmk_input in, int64_t i) {
+    return *(const dfmk_floats_u *)dfmk_ask(in, 4 * i);
 }
 
-DFMK_INLINE dfmk_doubles dfmk_load_doubles(const char *p) {
-    __builtin_prefetch(p + DFMK_AHEAD, 0, 3);
-    __builtin_prefetch(p + DFMK_AHEAD + 64, 0, 3);
-    return *(const dfmk_doubles_u *)p;
+DFMK_INLINE dfmk_halves dfmk_load_halves(dfmk_input in, int64_t i) {
+    return *(const dfmk_halves_u *)dfmk_ask(in, 2 * i);
+}
+
+DFMK_INLINE dfmk_doubles dfmk_load_doubles(dfmk_input in, int64_t i) {
+    return *(const dfmk_doubles_u *)dfmk_ask(in, 8 * i);
 }
 
 /** Elements `i ..< i + DFMK_STEP` as floats; not for F64. */
 DFMK_INLINE dfmk_floats dfmk_load_narrow(dfmk_input in, int64_t i) {
-    if (in.type == DFMK_F32) return dfmk_load_floats(in.start + 4 * i);
-    dfmk_halves h = dfmk_load_halves(in.start + 2 * i);
+    if (in.type == DFMK_F32) return dfmk_load_floats(in, i);
+    dfmk_halves h = dfmk_load_halves(in, i);
     return in.type == DFMK_BF16 ? dfmk_floats_from_bf16(h) : dfmk_floats_from_f16(h);
 }
 
 /** Elements `i ..< i + DFMK_STEP`. */
 DFMK_INLINE dfmk_doubles dfmk_load(dfmk_input in, int64_t i) {
-    if (in.type == DFMK_F64) return dfmk_load_doubles(in.start + 8 * i);
+    if (in.type == DFMK_F64) return dfmk_load_doubles(in, i);
     return dfmk_widened(dfmk_load_narrow(in, i));
 }
 
@@ -131,7 +129,7 @@ DFMK_INLINE dfmk_floats dfmk_load_narrow_fisher(dfmk_input in, int64_t i, dfmk_t
 /** Elements `i ..< i + DFMK_STEP`, which are Fisher values; see above. */
 DFMK_INLINE dfmk_doubles dfmk_load_fisher(dfmk_input in, int64_t i, dfmk_tally *tally) {
     if (in.type != DFMK_F64) return dfmk_widened(dfmk_load_narrow_fisher(in, i, tally));
-    dfmk_doubles v = dfmk_load_doubles(in.start + 8 * i);
+    dfmk_doubles v = dfmk_load_doubles(in, i);
     /* Not by a conversion, which would make -0 of a tiny number. */
     dfmk_signs negative = __builtin_convertvector(v < 0, dfmk_signs);
     dfmk_floats_u *lowest = (dfmk_floats_u *)tally->lowest;
@@ -228,15 +226,15 @@ DFMK_INLINE void dfmk_store(dfmk_output out, int64_t i, dfmk_doubles v, dfmk_tal
 /** Copies elements `i ..< i + DFMK_STEP` bit by bit, between the same types. */
 DFMK_INLINE void dfmk_copy(dfmk_input in, dfmk_output out, int64_t i, dfmk_tally *tally) {
     if (out.type == DFMK_F64) {
-        dfmk_store(out, i, dfmk_load_doubles(in.start + 8 * i), tally);
+        dfmk_store(out, i, dfmk_load_doubles(in, i), tally);
         return;
     }
     dfmk_floats f;
     if (out.type == DFMK_F32) {
-        f = dfmk_load_floats(in.start + 4 * i);
+        f = dfmk_load_floats(in, i);
         DFMK_PUT(out, 4 * i, dfmk_floats, f);
     } else {
-        dfmk_halves h = dfmk_load_halves(in.start + 2 * i);
+        dfmk_halves h = dfmk_load_halves(in, i);
         f = out.type == DFMK_BF16 ? dfmk_floats_from_bf16(h) : dfmk_floats_from_f16(h);
         dfmk_doubles v = dfmk_widened(f);
         dfmk_add(tally->value, dfmk_real(out, i, v * v));
@@ -264,8 +262,6 @@ DFMK_INLINE void dfmk_finish(dfmk_output out, const dfmk_tally *tally, dfmk_noti
     noticed->negative_fisher |= __builtin_reduce_or(lowest < 0) != 0;
 }
 
-#undef DFMK_AHEAD
-#undef DFMK_AHEAD_F32
 #undef DFMK_PUT
 #undef DFMK_INLINE
 #pragma clang diagnostic pop

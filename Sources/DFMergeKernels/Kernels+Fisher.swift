@@ -33,10 +33,12 @@ extension Kernels {
     precondition(models.count == fishers.count, "One Fisher tensor per model.")
     guard count > 0 else { return StoreOutcome() }
     let loops = CPULevel.current.loops
+    let isDirect = exponent == 1 || exponent == 0.5
     let operands = LoopOperands(
-      out: out, base: base, models: models, fishers: fishers, factors: coefficients)
+      out: out, base: base, models: models, fishers: fishers, factors: coefficients,
+      readsInChunks: !isDirect)
     var outcome = operands.run(count: count) { stretch, noticed in
-      if exponent == 1 || exponent == 0.5 {
+      if isDirect {
         loops.mergeTaskVectors(
           into: stretch.out, base: stretch.base, stretch.models, count: models.count,
           weight: exponent == 1 ? FisherWeight.plain : FisherWeight.root, epsilon: epsilon,

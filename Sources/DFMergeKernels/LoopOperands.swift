@@ -152,6 +152,8 @@ struct LoopOperands {
   /// Coefficients or weights.
   var factors: [Double]
   var floors: [Double] = []
+  /// Whether a loop reads a chunk of one input after the other.
+  var readsInChunks = false
 
   /// A stretch of the operands, whole steps long.
   struct Stretch {
@@ -218,10 +220,14 @@ struct LoopOperands {
   }
 
   /// One of the inputs. The hardware follows a dozen streams of whole cache lines better by itself;
-  /// with shorter steps among them it falls behind, and memory is asked for.
+  /// with shorter steps among them, or in chunks, it falls behind, and memory is asked for.
   private func operand(_ elements: Elements?) -> dfmk_input {
     guard var input = elements?.input else { return .nothing }
-    if !hasShortSteps { input.ahead = 0 }
+    if readsInChunks {
+      input.ahead = 1024
+    } else if !hasShortSteps {
+      input.ahead = 0
+    }
     return input
   }
 

@@ -30,6 +30,11 @@ public func dfm_merge_settings_describe(
 /// refused, every mismatch with what can be done about it, threads, peak memory, bytes to read and
 /// to write, estimated seconds, and all of it as text for people.
 ///
+/// Members: "possible", "replaces" (the path has weights already), "method", "tensors" (an object:
+/// "merged", "copied", "left_out", "refused"), "parameters", "notes" and "problems" (lists of
+/// "kind", "tensor", "text"), "remedies", "threads", "passes", "peak_memory", "bytes_read",
+/// "file_bytes_read", "bytes_written", "seconds", "bytes_per_second", and "text" for people.
+///
 /// Reads headers and compares names; beside that about a tenth of a second goes into measuring how
 /// fast this machine is. A plan with refused tensors is a result, not an error.
 ///
@@ -94,8 +99,10 @@ public func dfm_merge_plan(
 ///   Files that are complete are not taken back: they have their names after the last call only.
 /// - Parameter user: [in] [borrowed] [nullable] Passed to progress.
 /// - Parameter cancel: [in] [borrowed] [nullable] A stop flag that is polled during the merge.
-/// - Parameter report: [out] [owned] [nullable] JSON with tensors, bytes, seconds, the rounding
-///   error of F16 and BF16 outputs and notes; free it with dfm_text_free.
+/// - Parameter report: [out] [owned] [nullable] JSON: "tensors" (an object: "merged", "copied",
+///   "left_out"), "left_out" (their names), "notes", "bytes_read", "bytes_written", "seconds",
+///   "rounding_error" of F16 and BF16 outputs (relative, else null), "non_finite"; free it with
+///   dfm_text_free.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
 ///   DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_INVALID_JSON,
 ///   DFM_ERROR_MISSING_TENSOR, DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH,

@@ -22,6 +22,7 @@ public func dfm_weights_create(
 
 /// Opens a checkpoint: a .safetensors file, or a Hugging Face folder with model.safetensors or
 /// model.safetensors.index.json. The files are mapped, not read; they must not change while open.
+/// Its label is the path; dfm_weights_share gives it another.
 ///
 /// - Parameter path: [in] [borrowed] File or folder.
 /// - Parameter out: [out] [owned] The new handle; free it with dfm_weights_free.

@@ -71,22 +71,47 @@ public final class AlignedBuffer: @unchecked Sendable {
   // Sendable: a plain block of bytes; users split it into disjoint tiles before they write.
   public let address: UnsafeMutableRawPointer
   public let bytes: UnsafeMutableRawBufferPointer
+  private let isMapped: Bool
+
+  /// From here on the system is asked itself: the allocator of C keeps blocks of up to 32 MiB that
+  /// were freed, in each of several arenas, and the process never shrinks.
+  private static let leastMapped = 8 << 20
 
   /// - Throws: `.outOfMemory` when `byteCount` is negative or cannot be had.
   public init(byteCount: Int) throws(DFMergeError) {
     guard byteCount >= 0, byteCount <= Int.max - 64 else {
       throw DFMergeError(.outOfMemory, "A buffer of \(byteCount) bytes cannot be made.")
     }
+    isMapped = byteCount >= AlignedBuffer.leastMapped
+    if isMapped {
+      let mapping = mmap(
+        nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      guard let mapping, mapping != MAP_FAILED else {
+        throw AlignedBuffer.unavailable(byteCount)
+      }
+      // Zero already; written all the same, so that the pages are there when they are timed or
+      // needed.
+      mapping.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+      address = mapping
+      bytes = UnsafeMutableRawBufferPointer(start: mapping, count: byteCount)
+      return
+    }
     // posix_memalign rather than the allocator of Swift, which traps when memory runs out.
     var address: UnsafeMutableRawPointer?
     guard posix_memalign(&address, 64, max(byteCount, 64)) == 0, let address else {
-      throw DFMergeError(
-        .outOfMemory, "A buffer of \(byteCount) bytes could not be had; free memory and try again.")
+      throw AlignedBuffer.unavailable(byteCount)
     }
     address.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 64))
     self.address = address
     bytes = UnsafeMutableRawBufferPointer(start: address, count: byteCount)
   }
 
-  deinit { free(address) }
+  deinit {
+    if isMapped { munmap(address, bytes.count) } else { free(address) }
+  }
+
+  private static func unavailable(_ byteCount: Int) -> DFMergeError {
+    DFMergeError(
+      .outOfMemory, "A buffer of \(byteCount) bytes could not be had; free memory and try again.")
+  }
 }

@@ -64,13 +64,24 @@ public final class Merge: Sendable {
     }
     let wanted = info.needsFisher ? models.count : 0
     guard fishers.count == wanted else {
+      let sets = "\(fishers.count) set\(fishers.count == 1 ? "" : "s")"
       throw DFMergeError(
         .invalidArgument,
-        "Method '\(method)' takes \(wanted) sets of Fisher values but was given \(fishers.count).",
+        info.needsFisher
+          ? "Method '\(method)' was given \(sets) of Fisher values for \(models.count) models; pass "
+            + "one for each model, in the models' order."
+          : "Method '\(method)' takes no Fisher values but was given \(sets); leave them out.",
         context: ["method": method])
     }
     self.method = method
     self.options = options
+    for name in (settings.objectValue ?? [:]).keys.sorted()
+    where info.options.contains(where: { $0.name == name }) {
+      throw DFMergeError(
+        .unknownName,
+        "'\(name)' is an option of method '\(method)' and no setting of a merge; pass it among the "
+          + "method's options.", context: ["option": name])
+    }
     self.settings = try MergeSettings(settings)
     self.base = base
     self.models = models

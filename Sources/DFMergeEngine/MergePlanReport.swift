@@ -30,10 +30,14 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
   /// memory and the files need. Arithmetic that is slower than the memory is not in it.
   public let seconds: Double
 
+  /// Whether the destination is a file, or a folder with weights, that the merge replaces.
+  public let replaces: Bool
+
   private let findings: (notes: [PlanFinding], problems: [PlanFinding])
   private let method: String
   private let title: String
   private let destination: String?
+  private let isInput: Bool
   private let speed: MachineSpeed
 
   init(
@@ -57,7 +61,13 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     bytesWritten = resources.bytesWritten
     method = merge.method
     title = merge.info.title
-    self.destination = if case .path(let path) = destination { path } else { nil }
+    let path: String? = if case .path(let path) = destination { path } else { nil }
+    self.destination = path
+    replaces = path.map(OutputFiles.hasWeights) ?? false
+    func plain(_ path: String) -> String { path.hasSuffix("/") ? String(path.dropLast()) : path }
+    let inputs = (merge.base.map { [$0] } ?? []) + merge.models + merge.fishers
+    let places = inputs.compactMap(\.location).map(plain)
+    isInput = path.map { places.contains(plain($0)) } ?? false
     self.speed = speed
     let threads = Double(resources.threads)
     let traffic = Double(resources.bytesRead + resources.bytesWritten) / (speed.memory * threads)
@@ -72,6 +82,7 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     func number(_ value: Double?) -> JSONValue { value.map(JSONValue.double) ?? .null }
     return .object([
       "possible": .bool(isPossible), "method": .string(method),
+      "replaces": .bool(replaces),
       "tensors": .object([
         "merged": .int(Int64(merged)), "copied": .int(Int64(copied)),
         "left_out": .int(Int64(leftOut)), "refused": .int(Int64(problems.count)),
@@ -91,8 +102,14 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
 
   /// A few lines for people.
   public var description: String {
-    var lines = ["\(title) (\(method))" + (destination.map { " into \($0)" } ?? "")]
-    var counts = "\(merged) tensors merged (\(parameters) parameters), \(copied) copied"
+    var lines = ["\(title), method '\(method)'" + (destination.map { ", into \($0)" } ?? "")]
+    if replaces {
+      lines.append(
+        "replaces the weights that are there" + (isInput ? ", an input of this merge" : ""))
+    }
+    var counts =
+      "\(merged) tensor\(merged == 1 ? "" : "s") merged (\(count(parameters)) parameters), "
+      + "\(copied) copied"
     if leftOut > 0 { counts += ", \(leftOut) left out" }
     if !problems.isEmpty { counts += ", \(problems.count) refused" }
     lines.append(counts)
@@ -107,7 +124,7 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     list("settled", notes)
     lines.append(
       "reads \(size(bytesRead))" + (passes > 1 ? " in \(passes) passes" : "")
-        + ", writes \(size(bytesWritten)), takes \(size(peakMemory)) of memory and about "
+        + ", writes \(size(bytesWritten)), takes \(size(peakMemory)) of memory and "
         + "\(duration(seconds)) with \(threads) thread\(threads == 1 ? "" : "s")")
     return lines.joined(separator: "\n")
   }
@@ -123,9 +140,18 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(units[unit])"
   }
 
+  /// Exact below a million, for there are models that small in tests only.
+  private func count(_ number: Int) -> String {
+    if number < 1_000_000 { return "\(number)" }
+    let isBillions = number >= 1_000_000_000
+    let value = Double(number) / (isBillions ? 1e9 : 1e6)
+    return "\((value * 10).rounded() / 10) \(isBillions ? "billion" : "million")"
+  }
+
   private func duration(_ seconds: Double) -> String {
-    if seconds < 0.1 { return "\(max(Int((seconds * 1000).rounded()), 1)) ms" }
-    if seconds < 100 { return "\((seconds * 10).rounded() / 10) s" }
-    return "\(Int((seconds / 60).rounded())) min"
+    // Opening, naming and syncing files takes some hundredths of a second, which no speed tells.
+    if seconds < 0.1 { return "less than 0.1 s" }
+    if seconds < 100 { return "about \((seconds * 10).rounded() / 10) s" }
+    return "about \(Int((seconds / 60).rounded())) min"
   }
 }

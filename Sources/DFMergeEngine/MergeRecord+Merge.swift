@@ -13,6 +13,8 @@ extension MergeRecord {
     let base = try merge.base.map { (source) throws(DFMergeError) in try input(source) }
     var models: [Input] = []
     for model in merge.models { models.append(try input(model)) }
+    var fishers: [Input] = []
+    for source in merge.fishers { fishers.append(try input(source)) }
     let values = try OptionValues(
       merge.options, schema: merge.info.options, owner: "method '\(merge.method)'",
       models: merge.models.map(\.label))
@@ -25,6 +27,6 @@ extension MergeRecord {
     self.init(
       method: merge.method, title: merge.info.title, formula: merge.info.formula,
       options: values.values, base: base, models: models,
-      dtype: merge.settings.dtype, policies: chosen, seed: nil)
+      fishers: fishers, dtype: merge.settings.dtype, policies: chosen, seed: nil)
   }
 }

@@ -66,6 +66,13 @@ struct OutputFiles {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether a merge into `path` replaces a file, or the weights of a folder.
+  static func hasWeights(_ path: String) -> Bool {
+    let names =
+      isFile(path) ? [""] : ["/" + CheckpointNames.single, "/" + CheckpointNames.index]
+    return names.contains { access(path + $0, F_OK) == 0 }
+  }
+
   /// The nearest folder above `path`, or `path` itself, that is there already.
   static func existingFolder(for path: String) -> String? {
     var candidate = path

@@ -91,7 +91,11 @@ struct PlanAlignment {
     } else if findings.allSatisfy({ $0.kind == .shape }), !policies.contains(.base) {
       let rows = ([output.shape] + found.map(\.shape)).compactMap(\.dimensions.first).min() ?? 0
       let width = output.shape.elementCount / max(output.shape.dimensions.first ?? 1, 1)
-      note(first, "the \(rows) rows that all have are merged, the others are \(referenceName)")
+      let rest = (output.shape.dimensions.first ?? rows) - rows
+      let others =
+        rest > 0
+        ? "\(rest) more \(rest == 1 ? "is" : "are") \(referenceName)" : "those beyond are left out"
+      note(first, "the \(rows) rows that all have are merged, \(others)")
       add(output, position, own, found, merged: rows * width)
     } else if policies.contains(.base) {
       note(first, "\(referenceName) is copied")
@@ -100,6 +104,11 @@ struct PlanAlignment {
       note(first, "it is left out")
       leftOut.append(output.name)
     }
+  }
+
+  /// Whose shape an output has: the reference's, which the user knows by its name, where it is.
+  private func owner(of output: TensorSpec) -> String {
+    reference.tensor(named: output.name)?.shape == output.shape ? reference.label : target
   }
 
   private var referenceName: String { hasBase ? "the base's" : "the first model's" }
@@ -164,7 +173,8 @@ struct PlanAlignment {
           notes.append(PlanFinding(kind: .tied, tensor: tensor.name, text: text))
           continue
         }
-        let text = "'\(tensor.name)' is in \(model.label) but not in \(target)"
+        let place = reference.tensor(named: tensor.name) == nil ? reference.label : target
+        let text = "'\(tensor.name)' is in \(model.label) but not in \(place)"
         let finding = PlanFinding(kind: .extra, tensor: tensor.name, text: text)
         if settings.extra != .base {
           problems.append(finding)
@@ -211,7 +221,8 @@ struct PlanAlignment {
     guard found.shape != output.shape else { return .fits(found) }
     let finding = PlanFinding(
       kind: .shape, tensor: name,
-      text: "'\(name)' is \(found.shape) in \(source.label) but \(output.shape) in \(target)")
+      text: "'\(name)' is \(found.shape) in \(source.label) but \(output.shape) in "
+        + owner(of: output))
     let sizes = (found.shape.dimensions, output.shape.dimensions)
     let isSameWidth =
       !sizes.0.isEmpty && sizes.0.count == sizes.1.count

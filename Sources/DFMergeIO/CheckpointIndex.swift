@@ -1,11 +1,11 @@
 import DFMergeCore
 
 /// The file names of a Hugging Face checkpoint.
-enum CheckpointNames {
+package enum CheckpointNames {
   /// All weights in one file.
-  static let single = "model.safetensors"
+  package static let single = "model.safetensors"
   /// Which shard holds which tensor.
-  static let index = "model.safetensors.index.json"
+  package static let index = "model.safetensors.index.json"
 
   /// What transformers knows of the architecture.
   static let config = "config.json"

@@ -37,6 +37,8 @@ package struct MergeRecord: Sendable {
   package let base: Input?
   /// In the order of the merge.
   package let models: [Input]
+  /// The Fisher values, one set per model; empty for methods that take none.
+  package let fishers: [Input]
   /// The dtype that was asked for; nil when every tensor keeps the base's own.
   package let dtype: DType?
   /// What was asked for beside the method: mismatch policies, `non_finite`, shard size.
@@ -46,7 +48,8 @@ package struct MergeRecord: Sendable {
 
   package init(
     method: String, title: String, formula: String, options: [String: JSONValue], base: Input?,
-    models: [Input], dtype: DType?, policies: [String: JSONValue], seed: UInt64?
+    models: [Input], fishers: [Input] = [], dtype: DType?, policies: [String: JSONValue],
+    seed: UInt64?
   ) {
     self.method = method
     self.title = title
@@ -54,6 +57,7 @@ package struct MergeRecord: Sendable {
     self.options = options
     self.base = base
     self.models = models
+    self.fishers = fishers
     self.dtype = dtype
     self.policies = policies
     self.seed = seed
@@ -65,7 +69,7 @@ package struct MergeRecord: Sendable {
   package static let cardName = "README.md"
 
   /// The merge as JSON text, indented: `format`, `format_version` (1), `library_version`, `method`,
-  /// `options`, `base`, `models`, `dtype`, `policies`, `seed`. Members without a value are null.
+  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`. Members without a value are null.
   /// Paths stand as they were given; look at them before you publish the file.
   /// - Throws: `.nonFinite` for an option that is no number.
   package func recipe() throws(DFMergeError) -> [UInt8] {
@@ -73,7 +77,7 @@ package struct MergeRecord: Sendable {
       ("format", .string("dfmerge.recipe")), ("format_version", .int(1)),
       ("library_version", .string(DFMergeVersion.string)), ("method", .string(method)),
       ("options", .object(options)), ("base", base?.json ?? .null),
-      ("models", .array(models.map(\.json))),
+      ("models", .array(models.map(\.json))), ("fishers", .array(fishers.map(\.json))),
       ("dtype", dtype.map { .string($0.name) } ?? .null), ("policies", .object(policies)),
       // A number of 64 bits does not survive every reader of JSON; a text does.
       ("seed", seed.map { .string(String($0)) } ?? .null),

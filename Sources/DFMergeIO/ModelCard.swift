@@ -33,7 +33,7 @@ extension MergeRecord {
         """ + (try settings()) + """
         ## How to make it again
 
-        `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs.
+        `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs.\(unnamed)
 
         ```python
         \(try program())
@@ -41,6 +41,15 @@ extension MergeRecord {
 
         """
     return Array(text.utf8)
+  }
+
+  /// What to do about inputs that no path names.
+  private var unnamed: String {
+    let lent = ([base].compactMap { $0 } + models + fishers).filter { $0.path == nil }
+    guard !lent.isEmpty else { return "" }
+    let names = lent.map { "`\(MergeRecord.plain($0.publicName))`" }.joined(separator: ", ")
+    return " These were in memory and stand below by name; put state dicts in their place: "
+      + "\(names)."
   }
 
   private func frontMatter(_ card: BaseCard) -> String {
@@ -113,6 +122,9 @@ extension MergeRecord {
     lines.append("    \(base.map { text($0.publicName) } ?? "None"),")
     lines.append("    [\(models.map { text($0.publicName) }.joined(separator: ", "))],")
     lines.append("    method=\(text(method)),")
+    if !fishers.isEmpty {
+      lines.append("    fishers=[\(fishers.map { text($0.publicName) }.joined(separator: ", "))],")
+    }
     // Values by label become lists: a label may be a path.
     let lists = perModel.map { ($0.name, JSONValue.array($0.values)) }
     let given = options.merging(lists) { _, list in list }

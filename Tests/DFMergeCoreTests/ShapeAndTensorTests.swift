@@ -49,8 +49,10 @@ import Testing
     #expect(error?.code == .invalidArgument)
   }
 
-  @Test func testAlignedBuffer_isZeroAndAligned() throws {
-    let buffer = try AlignedBuffer(byteCount: 1_000)
+  @Test(arguments: [0, 1_000, 8 << 20, (8 << 20) + 1])
+  func testAlignedBuffer_isZeroAndAligned(_ count: Int) throws {
+    let buffer = try AlignedBuffer(byteCount: count)
+    #expect(buffer.bytes.count == count)
     #expect(UInt(bitPattern: buffer.address) % 64 == 0)
     #expect(buffer.bytes.allSatisfy { $0 == 0 })
     #expect(throws: DFMergeError.self) { try AlignedBuffer(byteCount: -1) }

@@ -54,6 +54,25 @@ import Testing
     #expect(found.tensors.count == expected.count)
   }
 
+  @Test func testPlan_saysWhatIsReplaced() throws {
+    let base = try saved("base", try model(1))
+    let merge = try Merge(
+      "average", base: try Checkpoint.open(base), models: [try Checkpoint.open(base)])
+    let out = folder.file("out")
+    #expect(try !merge.plan(to: .path(out)).replaces)
+    #expect(try !merge.plan(to: .path(out + ".safetensors")).replaces)
+    #expect(try !merge.plan(to: .none).replaces)
+    try merge.run(to: .path(out))
+    try merge.run(to: .path(out + ".safetensors"))
+    #expect(try merge.plan(to: .path(out + ".safetensors")).replaces)
+    let text = try merge.plan(to: .path(out)).description
+    #expect(text.hasPrefix("Weighted average (model soup), method 'average', into \(out)\n"))
+    #expect(text.contains("\nreplaces the weights that are there\n"))
+    #expect(
+      try merge.plan(to: .path(base + "/")).description
+        .contains("\nreplaces the weights that are there, an input of this merge\n"))
+  }
+
   @Test(arguments: ["average", "task_arithmetic", "df_merge", "fisher"])
   func testFiles_giveTheBytesOfMemory(_ method: String) throws {
     let base = try model(1)

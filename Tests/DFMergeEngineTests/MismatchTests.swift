@@ -79,7 +79,34 @@ import Testing
     let out = try target(like: base.tensors, dtype: nil)
     let report = try merge.run(to: .memory(out))
     #expect(floats(out[0]) == ramp(6, by: 2) + [6, 7])
-    #expect(report.notes.contains { $0.contains("the 3 rows that all have are merged") })
+    #expect(
+      report.notes == [
+        "'embed' is [3, 2] in short but [4, 2] in base; the 3 rows that all have are merged, "
+          + "1 more is the base's"
+      ])
+  }
+
+  @Test func testCommon_withMoreRowsInAModel_leavesThemOut() throws {
+    let long = try weights(
+      "long", [try tensor("embed", [6, 2], ramp(12)), try tensor("body", [3], ramp(3))])
+    let merge = try Merge(
+      "average", base: base, models: [long], settings: .words(["shape": "common"]))
+    #expect(
+      try merge.plan(to: .none).notes == [
+        "'embed' is [6, 2] in long but [4, 2] in base; the 4 rows that all have are merged, "
+          + "those beyond are left out"
+      ])
+  }
+
+  @Test func testGivenMemory_isNamedWhereTheBaseDiffers() throws {
+    let buffer = try AlignedBuffer(byteCount: 20)
+    let out = [
+      try MutableTensorView(name: "body", dtype: .f32, shape: try Shape([5]), bytes: buffer.bytes)
+    ]
+    let merge = try Merge("average", base: base, models: [base])
+    #expect(
+      try merge.plan(to: .memory(out)).problems.first
+        == "'body' is [3] in base but [5] in the target")
   }
 
   @Test func testCommon_isNotForOtherAxes() throws {

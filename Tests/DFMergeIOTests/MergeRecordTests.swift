@@ -51,6 +51,7 @@ import Testing
               "path": "./two"
             }
           ],
+          "fishers": [],
           "dtype": "BF16",
           "policies": {
             "non_finite": "error"
@@ -63,6 +64,21 @@ import Testing
     #expect(parsed["models"]?.arrayValue?.count == 2)
     let bad = self.record(options: ["a": .double(.nan)])
     #expect(try failure { _ = try bad.recipe() }.code == .nonFinite)
+  }
+
+  @Test func theProgramHasFisherValuesAndSaysWhatWasInMemory() throws {
+    let lent = MergeRecord.Input(label: "model 0", path: nil, fingerprint: nil)
+    let file = MergeRecord.Input(label: "fisher", path: "f.safetensors", fingerprint: nil)
+    let record = MergeRecord(
+      method: "fisher", title: "Fisher merging", formula: "f", options: [:], base: nil,
+      models: [lent], fishers: [file], dtype: nil, policies: [:], seed: nil)
+    let text = try card(record)
+    #expect(text.contains("    [\"model 0\"],\n    method=\"fisher\",\n"))
+    #expect(text.contains("    fishers=[\"f.safetensors\"],\n"))
+    #expect(text.contains("stand below by name; put state dicts in their place: `model 0`."))
+    #expect(try !card(self.record()).contains("in memory"))
+    let parsed = try JSONValue(parsing: try record.recipe(), what: "the recipe")
+    #expect(parsed["fishers"]?.arrayValue?.first?["path"] == .string("f.safetensors"))
   }
 
   @Test func theCardHasFrontMatterFormulaTableAndProgram() throws {

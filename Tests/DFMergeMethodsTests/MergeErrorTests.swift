@@ -20,6 +20,31 @@ import Testing
     #expect(error?.code == code)
   }
 
+  @Test func testOptionAmongTheSettings_isSentToTheOptions() throws {
+    let model = try data.weights(data.base, label: "model")
+    let error = #expect(throws: DFMergeError.self) {
+      try Merge("average", models: [model], settings: .object(["weights": .double(1)]))
+    }
+    #expect(error?.code == .unknownName)
+    #expect(
+      error?.message == "'weights' is an option of method 'average' and no setting of a merge; "
+        + "pass it among the method's options.")
+  }
+
+  @Test func testFisherSets_areCountedAgainstTheModels() throws {
+    let model = try data.weights(data.base, label: "model")
+    let without = #expect(throws: DFMergeError.self) { try Merge("fisher", models: [model]) }
+    #expect(
+      without?.message == "Method 'fisher' was given 0 sets of Fisher values for 1 models; pass "
+        + "one for each model, in the models' order.")
+    let with = #expect(throws: DFMergeError.self) {
+      try Merge("average", models: [model], fishers: [model])
+    }
+    #expect(
+      with?.message == "Method 'average' takes no Fisher values but was given 1 set; leave them "
+        + "out.")
+  }
+
   @Test func testEveryMismatch_isListedAtOnce() throws {
     let base = try data.weights(data.base, label: "base")
     let short = try data.weights([[1, 2, 3], data.base[1]], label: "short")
@@ -34,7 +59,7 @@ import Testing
     let error = #expect(throws: DFMergeError.self) {
       try Merge("task_arithmetic", base: base, models: [short, sparse]).run(to: .memory(target))
     }
-    #expect(error?.message.contains("'t0' is [3] in short but [4] in the target") == true)
+    #expect(error?.message.contains("'t0' is [3] in short but [4] in base") == true)
     #expect(error?.message.contains("'t1' is missing from sparse") == true)
     #expect(buffers[0].bytes.allSatisfy { $0 == 0 })
   }

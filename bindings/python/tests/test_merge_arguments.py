@@ -76,3 +76,66 @@ def test_a_method_that_is_none_is_refused(method: Any) -> None:
 def test_no_model_and_a_base_is_refused() -> None:
     with pytest.raises(ValueError, match="no models"):
         dfmerge.merge(BASE, [], method="task_arithmetic")
+
+
+def test_the_method_may_stand_third_and_not_first() -> None:
+    np.testing.assert_array_equal(dfmerge.merge(BASE, MODELS, "average")["w"], [3, 4, 5])
+    order: Any = ("average", BASE, MODELS)
+    for call in (dfmerge.merge, dfmerge.plan):
+        with pytest.raises(TypeError, match=r"method is a list.*the order is \(base, models"):
+            call(*order)
+
+
+@pytest.mark.parametrize("dtype", ["auto", "int8", "F8_E4M3"])
+def test_a_wrong_dtype_is_quoted_as_it_was_written(dtype: str) -> None:
+    with pytest.raises(dfmerge.ArgumentError, match=f'is "{dtype}"; it takes one of'):
+        dfmerge.merge(BASE, MODELS, "average", dtype=dtype)
+
+
+@pytest.mark.parametrize("out", ["merged.bin", Path("folder/merged.PT")])
+def test_a_file_of_another_format_is_no_output(tmp_path: Path, out: Any) -> None:
+    for call in (dfmerge.plan, dfmerge.merge):
+        with pytest.raises(ValueError, match="looks like a file of another format"):
+            call(BASE, MODELS, "average", out=tmp_path / out)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"weights": float("nan")}, r"options\['weights'\] is nan; pass finite"),
+        ({"weights": [1, float("inf")]}, r"options\['weights'\]\[1\] is inf"),
+        ({"weights": {"a": np.float32("nan")}}, r"options\['weights'\]\['a'\] is nan"),
+        ({"weights": np.array([np.nan])}, r"options\['weights'\]\[0\] is nan"),
+    ],
+)
+def test_an_option_that_is_no_number_is_located(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        dfmerge.merge(BASE, MODELS, "average", options=options)
+
+
+def test_a_setting_that_is_no_number_is_located() -> None:
+    with pytest.raises(ValueError, match=r"settings\['max_memory'\] is inf"):
+        dfmerge.merge(BASE, MODELS, "average", max_memory=float("inf"))
+
+
+def test_an_option_among_the_settings_is_sent_to_the_options() -> None:
+    with pytest.raises(dfmerge.ArgumentError, match="'density' is an option of method 'ties'"):
+        dfmerge.merge(BASE, MODELS, "ties", density=0.5)
+
+
+def test_a_hub_id_is_told_from_a_wrong_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(dfmerge.InputOutputError, match="snapshot_download"):
+        dfmerge.merge("owner/name", MODELS, "average")
+    for path in ("here/name", "name", "./name", "/owner/name", "a/b/c"):
+        with pytest.raises(dfmerge.InputOutputError, match=f"{path} failed.*exists.$"):
+            dfmerge.merge(path, MODELS, "average")
+
+
+def test_fisher_values_are_counted_against_the_models() -> None:
+    with pytest.raises(ValueError, match="has the length 2 but there are 1 models; give one"):
+        dfmerge.merge(BASE, MODELS, "fisher", fishers=MODELS * 2)

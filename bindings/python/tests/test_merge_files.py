@@ -311,3 +311,26 @@ def test_tensors_and_models_in_great_number(tmp_path: Path) -> None:
     # The tables of the plan are counted generously; files in the page cache are mapped.
     assert grown << 10 < plan["peak_memory"] + (64 << 20)
     assert len(read(tmp_path / "out")) == 3000
+
+
+def test_memory_is_given_back(tmp_path: Path) -> None:
+    """The buffers of a merge do not stay with the process, as a freed block of its heap would."""
+    base = write(tmp_path / "base", {"t0": Stored("F32", (8,), bytes(32))}, 0)
+    program = (
+        PROGRAM
+        + """
+def resident():
+    fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(fields["RssAnon"].split()[0])
+merge()
+first = resident()
+for _ in range(40):
+    merge()
+print(resident() - first)
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, base, base, tmp_path / "out"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) < 16 << 10

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ._loader import check, lib
@@ -73,14 +74,33 @@ def c_path(path: str | os.PathLike[str]) -> bytes:
     return encoded_path
 
 
-def encoded(options: Any) -> bytes | None:
+def encoded(options: Any, what: str = "options") -> bytes | None:
     """Options as JSON bytes; None stays None, which means defaults."""
     if options is None:
         return None
     try:
         return json.dumps(options, allow_nan=False, default=_plain).encode("utf-8")
     except (TypeError, ValueError) as error:
-        raise TypeError(f"options cannot be written as JSON: {error}") from None
+        if found := _not_finite(options, what):
+            raise ValueError(f"{found[0]} is {found[1]}; pass finite numbers") from None
+        raise TypeError(f"{what} cannot be written as JSON: {error}") from None
+
+
+def _not_finite(value: Any, place: str) -> tuple[str, float] | None:
+    """Where the first number is that JSON has no text for, and the number."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return place, value
+    members: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        members = value.items()
+    elif isinstance(value, (list, tuple)):
+        members = enumerate(value)
+    for key, member in members:
+        if found := _not_finite(member, f"{place}[{key!r}]"):
+            return found
+    return None
 
 
 def _plain(value: Any) -> Any:

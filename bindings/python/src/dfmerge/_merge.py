@@ -45,11 +45,7 @@ def save(tensors: Mapping[str, Any], path: str | os.PathLike[str], **options: An
         ``copy_files_from`` (a folder whose config and tokenizer files are copied).
     """
     path = os.fspath(path)
-    if path.lower().endswith(_OTHER_FORMATS):
-        raise ValueError(
-            f"{path} looks like a file of another format; end the path in .safetensors for a file, "
-            "or give a folder"
-        )
+    _refuse_other_format(path)
     if hasattr(tensors, "state_dict"):
         tensors = tensors.state_dict()
     Lent(without_extra_state(tensors), "the tensors to save").save(path, options)
@@ -64,8 +60,8 @@ def merge_settings() -> list[dict[str, Any]]:
 def merge(
     base: WeightsLike | None,
     models: Mapping[str, WeightsLike] | Sequence[WeightsLike],
-    *,
     method: str,
+    *,
     options: Mapping[str, Any] | None = None,
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
@@ -79,12 +75,13 @@ def merge(
     base : path, state dict or module, or None
         The pretrained model; None for methods that need none.
     models : mapping or sequence
-        The fine-tuned models: paths, state dicts or modules. With a mapping, options per model may
-        be given by name.
+        The fine-tuned models: paths, state dicts or modules. Options per model may be given by
+        name with a mapping, in order with a sequence.
     method : str
         An id of :func:`methods`, such as ``"task_arithmetic"``.
     options : mapping, optional
-        Options of the method; see :func:`methods` for names, ranges and defaults.
+        Options of the method, such as ``{"density": 0.5, "weights": {"a": 1, "b": 0.5}}``; see
+        :func:`methods` for names, ranges and defaults.
     fishers : mapping or sequence, optional
         Diagonal Fisher values of each model, for methods that need them.
     out : path or mapping of str to arrays, optional
@@ -103,8 +100,10 @@ def merge(
     Returns
     -------
     dict
-        The merged tensors by name: torch tensors where the base's are, else numpy arrays. For a
-        path the report: tensors merged and copied, bytes, seconds, rounding error, notes.
+        The merged tensors by name: torch tensors where the base's are, else numpy arrays (bfloat16,
+        which numpy lacks: torch where it is installed, else ``ml_dtypes``). For a path the report:
+        ``tensors`` merged, copied and left out, ``bytes_read``, ``bytes_written``, ``seconds``,
+        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``.
 
     Raises
     ------
@@ -130,8 +129,8 @@ def merge(
 def plan(
     base: WeightsLike | None,
     models: Mapping[str, WeightsLike] | Sequence[WeightsLike],
-    *,
     method: str,
+    *,
     options: Mapping[str, Any] | None = None,
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
@@ -144,9 +143,10 @@ def plan(
     Returns
     -------
     Plan
-        A dict that prints as text: ``possible``, ``tensors`` (merged, copied, left out, refused),
-        ``problems`` with their ``remedies``, ``peak_memory`` beyond inputs and outputs in memory,
-        ``bytes_read``, ``bytes_written``, ``seconds``.
+        A dict that prints as text: ``possible``, ``replaces`` (``out`` has weights already),
+        ``tensors`` (merged, copied, left out, refused), ``problems`` with their ``remedies``,
+        ``peak_memory`` beyond inputs and outputs in memory, ``bytes_read``, ``bytes_written``,
+        ``seconds``.
     """
     return _Job(base, models, method, options, fishers, out, settings, plans=True).plan()
 
@@ -174,6 +174,11 @@ class _Job:
     ) -> None:
         # None is the default of every setting, as of every other argument.
         settings = {name: value for name, value in settings.items() if value is not None}
+        if not isinstance(method, str):
+            raise TypeError(
+                f"method is a {type(method).__name__}; pass an id of dfmerge.methods(): "
+                'the order is (base, models, method="average")'
+            )
         named = _named(models)
         if not named:
             raise ValueError("merge was given no models; give one or more")
@@ -184,8 +189,6 @@ class _Job:
             for name, source in named.items()
         ]
         self._fishers = _fishers(fishers, list(named))
-        if not isinstance(method, str):
-            raise TypeError(f"method is a {type(method).__name__}; pass an id of dfmerge.methods()")
         self._method = c_text(method, "the method")
         self._options = encoded(options)
         if "dtype" in settings:
@@ -198,6 +201,8 @@ class _Job:
                 f"out is a {type(out).__name__}; pass a path, or a mapping of arrays to write into"
             )
         self.path = os.fspath(out) if isinstance(out, (str, os.PathLike)) else None
+        if self.path is not None:
+            _refuse_other_format(self.path)
         self.target: dict[str, Any] = {}
         self._target = None
         if self.path is None and not (plans and out is None):
@@ -208,7 +213,7 @@ class _Job:
             else:
                 self.target = dict(out)
             self._target = Lent(_once(self.target), "the output", writable=True)
-        self._settings = encoded(settings)
+        self._settings = encoded(settings, "settings")
 
     def _arguments(self) -> list[Any]:
         def handles(owners: list[Any]) -> Any:
@@ -263,6 +268,15 @@ class _Job:
         return found
 
 
+def _refuse_other_format(path: str | bytes) -> None:
+    """A folder called model.bin is not what anybody wants."""
+    if os.fsdecode(path).lower().endswith(_OTHER_FORMATS):
+        raise ValueError(
+            f"{os.fsdecode(path)} looks like a file of another format; end the path in "
+            ".safetensors for a file, or give a folder"
+        )
+
+
 def _once(target: dict[str, Any]) -> dict[str, Any]:
     """The arrays without further names of the same memory, which tied tensors have."""
     found: dict[Any, Any] = {}
@@ -294,7 +308,9 @@ def dtype_name(dtype: Any) -> str:
         text = dtype.__name__
     short = {"float": "F32", "double": "F64", "half": "F16", "fp32": "F32", "fp16": "F16"}
     names = {spelled: name for name, spelled in _arrays.ARRAY_NAMES.items()}
-    return names.get(text) or short.get(text) or text.upper() if text != "base" else text
+    found = names.get(text) or short.get(text) or text.upper()
+    # What no merge can write is refused as it was written.
+    return found if found in _FLOATS else text
 
 
 def _fishers(fishers: Any, names: list[str]) -> list[Any]:
@@ -303,11 +319,15 @@ def _fishers(fishers: Any, names: list[str]) -> list[Any]:
     if isinstance(fishers, Mapping):
         if set(fishers) != set(names):
             raise ValueError(
-                f"fishers are given for {sorted(fishers)} but the models are {sorted(names)}"
+                f"fishers are given for {sorted(fishers)} but the models are {sorted(names)}; "
+                "give one for each model"
             )
         fishers = [fishers[name] for name in names]
     if len(fishers) != len(names):
-        raise ValueError(f"{len(fishers)} sets of Fisher values for {len(names)} models")
+        raise ValueError(
+            f"fishers has the length {len(fishers)} but there are {len(names)} models; "
+            "give one for each model, in their order"
+        )
     return [
         read(source, f"the Fisher of {name}") for name, source in zip(names, fishers, strict=True)
     ]

@@ -7,12 +7,25 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from . import _arrays
+from . import _arrays, _ffi
+from ._errors import Error, from_status
 from ._handles import CancelFlag, Handle, c_path, c_text, encoded, made, parsed
 from ._loader import check, lib
 
 #: What can be passed where weights are read: a path, a state dict, or opened weights.
 WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Weights"
+
+
+_HUB = (
+    "A model of the Hugging Face hub must be on this machine: "
+    "pass the folder that huggingface_hub.snapshot_download(id) returns."
+)
+
+
+def _may_be_hub_id(path: str | bytes) -> bool:
+    """Whether a path that leads nowhere reads like `owner/name`, with no such owner's folder."""
+    owner, slash, name = os.fsdecode(path).partition("/")
+    return bool(slash and owner and name) and "/" not in name and not os.path.exists(owner)
 
 
 class Weights(Mapping[str, Any]):
@@ -25,7 +38,12 @@ class Weights(Mapping[str, Any]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, c_path(self.path))
+        try:
+            self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, c_path(self.path))
+        except Error as error:
+            if error.code == _ffi.DFM_ERROR_FILE_NOT_FOUND and _may_be_hub_id(self.path):
+                raise from_status(error.code, f"{error} {_HUB}") from None
+            raise
         listing = parsed(lib.dfm_weights_describe, self._handle.value)
         self._entries = {entry["name"]: entry for entry in listing}
 

@@ -315,7 +315,8 @@ dfm_status dfm_merge_plan(const char *method, const char *options, const char *s
  *     with the inputs. NULL where path is given.
  * @param path [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"
  *     is a file, any other a folder. NULL where target is given.
- * @param progress [in] [nullable] Hears of bytes written and to write, phase "merge", on the
+ * @param progress [in] [nullable] Hears of bytes of the result, once for every pass
+ *     over the inputs, done and in all, phase "merge", on the
  *     calling thread, at most about fifty times a second; any other answer than 0 stops the merge.
  *     Files that are complete are not taken back: they have their names after the last call only.
  * @param user [in] [borrowed] [nullable] Passed to progress.

@@ -94,7 +94,8 @@ public func dfm_merge_plan(
 ///   with the inputs. NULL where path is given.
 /// - Parameter path: [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"
 ///   is a file, any other a folder. NULL where target is given.
-/// - Parameter progress: [in] [nullable] Hears of bytes written and to write, phase "merge", on the
+/// - Parameter progress: [in] [nullable] Hears of bytes of the result, once for every pass
+///   over the inputs, done and in all, phase "merge", on the
 ///   calling thread, at most about fifty times a second; any other answer than 0 stops the merge.
 ///   Files that are complete are not taken back: they have their names after the last call only.
 /// - Parameter user: [in] [borrowed] [nullable] Passed to progress.

@@ -106,7 +106,8 @@ public final class Merge: Sendable {
   /// Carries the merge out.
   ///
   /// - Parameters:
-  ///   - progress: hears of bytes written and bytes to write, on this thread; false stops.
+  ///   - progress: hears of bytes of the result that were gone through, and of all of them, each
+  ///     counted once for every pass; on this thread; false stops.
   ///   - cancelled: polled on this thread; true stops.
   /// - Throws: as `init` and `plan`; `.missingTensor`, `.shapeMismatch`, `.dtypeMismatch` with every
   ///   mismatch in one message; `.nonFinite`; `.ioFailure`; `.cancelled`. Files are then as they
@@ -122,15 +123,18 @@ public final class Merge: Sendable {
     try plan.throwIfRefused()
     let resources = try resources(for: plan, destination)
     let completed = CompletedBytes()
+    let total = resources.bytesWritten &* resources.passes
     func poll() throws(DFMergeError) {
-      let goesOn = try progress(completed.value, resources.bytesWritten)
+      let goesOn = try progress(min(completed.value, total), total)
       guard goesOn, !cancelled() else {
         throw DFMergeError(.cancelled, "The merge was stopped.")
       }
     }
     func execute(_ target: MergeTarget) throws(DFMergeError) -> StoreOutcome {
-      try MergeExecutor(plan: plan, target: target, resources: resources, settings: settings)
-        .run(arithmetic, completed: completed, poll: poll)
+      try MergeExecutor(
+        plan: plan, target: target, resources: resources, settings: settings,
+        completed: completed
+      ).run(arithmetic, poll: poll)
     }
     let outcome: StoreOutcome
     switch destination {
@@ -141,7 +145,7 @@ public final class Merge: Sendable {
       try plan.refuseSharedMemory(
         of: views, with: (base.map { [$0] } ?? []) + models + fishers)
       outcome = try execute(.memory(views))
-      _ = try progress(completed.value, resources.bytesWritten)
+      _ = try progress(total, total)
     case .path(let path):
       let output = try OutputFiles(path: path, merge: self, plan: plan)
       outcome = try execute(output.target)

@@ -22,6 +22,8 @@ package struct MergeExecutor: Sendable {
   let list: WorkList
   let tensorKeys: [UInt64]
   private let bypassesCache: Bool
+  /// Counts the bytes of outputs that were gone through, in every pass.
+  private let completed: CompletedBytes?
 
   /// For a search: memory is written again and again, and files are used as they are mapped, for
   /// they are read again with every candidate.
@@ -38,12 +40,13 @@ package struct MergeExecutor: Sendable {
   /// For one merge; `resources` are those of the plan and the method.
   package init(
     plan: MergePlan, target: MergeTarget, resources: MergeResources, settings: MergeSettings,
-    readsFiles: Bool = true
+    readsFiles: Bool = true, completed: CompletedBytes? = nil
   ) {
     self.plan = plan
     self.target = target
     self.resources = resources
     self.readsFiles = readsFiles
+    self.completed = completed
     allowsNonFinite = settings.allowsNonFinite
     list = WorkList(plan, elements: resources.pieceElements)
     tensorKeys = plan.entries.map { CounterRandom.key(of: $0.output.name) }
@@ -59,7 +62,6 @@ package struct MergeExecutor: Sendable {
   ///
   /// - Parameters:
   ///   - fishers: one lookup per model that replaces the plan's Fisher values, or empty.
-  ///   - completed: counts the bytes written.
   ///   - poll: called on the calling thread between pieces; throws to stop. The target is then
   ///     partly written.
   /// - Returns: what the kernels noticed, added in the order of the elements.
@@ -67,7 +69,7 @@ package struct MergeExecutor: Sendable {
   ///   infinite and that is not allowed; `.ioFailure`; what `poll` throws.
   @discardableResult
   package func run(
-    _ method: any MergeMethod, fishers: [FisherLookup] = [], completed: CompletedBytes? = nil,
+    _ method: any MergeMethod, fishers: [FisherLookup] = [],
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> StoreOutcome {
     let found = try StatisticsPass(executor: self).statistics(of: method, fishers, poll: poll)
@@ -231,7 +233,9 @@ package struct MergeExecutor: Sendable {
     let items = entry.map { list.entries[$0].map { $0..<$0 + 1 } } ?? list.items
     try forEachPiece(of: items, in: memory, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
-      if case .merge(let entry) = piece.kind { try body(entry, piece, &buffer) }
+      guard case .merge(let entry) = piece.kind else { return }
+      try body(entry, piece, &buffer)
+      completed?.add(piece.byteCount)
     }
   }
 
@@ -281,7 +285,7 @@ package struct MergeExecutor: Sendable {
   }
 }
 
-/// The bytes that a merge has written so far; read by the thread that waits for it.
+/// The bytes of outputs that a merge has gone through so far, in every pass; read by the thread that waits for it.
 package final class CompletedBytes: Sendable {
   private let count = Atomic<Int>(0)
 

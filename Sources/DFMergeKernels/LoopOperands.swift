@@ -225,8 +225,6 @@ struct LoopOperands {
     guard var input = elements?.input else { return .nothing }
     if readsInChunks {
       input.ahead = 1024
-    } else if !hasShortSteps {
-      input.ahead = 0
     }
     return input
   }

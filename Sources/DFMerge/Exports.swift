@@ -1,5 +1,5 @@
 // What a Swift program needs comes with `import DFMerge` alone: weights, errors and options (Core),
-// checkpoints (IO), the listing of methods (Methods) and one merge in memory (Engine).
+// checkpoints (IO), the listing of methods (Methods) and one merge (Engine).
 @_exported import DFMergeCore
 @_exported import DFMergeEngine
 @_exported import DFMergeIO

@@ -26,10 +26,6 @@ extension Elements {
       start: pointer.assumingMemoryBound(to: CChar.self), type: dtype.loopType,
       ahead: dtype == .f32 ? 512 : 1024)
   }
-
-  /// Whether a step of these elements is shorter than a cache line.
-  @inline(__always)
-  fileprivate var areShort: Bool { dtype == .f16 || dtype == .bf16 }
 }
 
 extension MutableElements {
@@ -219,18 +215,11 @@ struct LoopOperands {
     return table
   }
 
-  /// One of the inputs. The hardware follows a dozen streams of whole cache lines better by itself;
-  /// with shorter steps among them, or in chunks, it falls behind, and memory is asked for.
+  /// One of the inputs. A loop that reads chunks comes back to an input after a while, and asks for
+  /// more of it ahead.
   private func operand(_ elements: Elements?) -> dfmk_input {
     guard var input = elements?.input else { return .nothing }
-    if readsInChunks {
-      input.ahead = 1024
-    }
+    if readsInChunks { input.ahead = 1024 }
     return input
-  }
-
-  private var hasShortSteps: Bool {
-    base?.areShort == true || models.contains(where: \.areShort)
-      || fishers.contains { $0.lower.areShort || $0.upper?.areShort == true }
   }
 }

@@ -98,7 +98,7 @@ extension Search {
         "The evaluation gave \(scores.count) scores for \(options.tasks.count) tasks "
           + "(\(options.tasks.joined(separator: ", "))); return one per task.")
     }
-    guard let (value, variance) = options.aggregate.value(scores: scores, variances: variances)
+    guard let (value, variance) = options.objective.value(scores, variances: variances)
     else {
       return .failed(
         "A score, or the aggregate of the scores, is NaN or infinite, or a score is negative under "

@@ -66,7 +66,7 @@ public struct SearchOptions: Sendable {
     OptionSchema(
       "epsilon", .number(1e-38...1), default: .double(1e-12), "Added to every Fisher value."),
     OptionSchema(
-      "aggregate", .choice(Aggregate.Kind.allCases.map(\.rawValue)), default: .string("mean"),
+      "aggregate", .choice(Objective.Aggregate.allCases.map(\.rawValue)), default: .string("mean"),
       "How the tasks' scores become one number."),
     OptionSchema(
       "task_weights", .numberPerTask(0...1e6), default: .object([:]),
@@ -109,7 +109,7 @@ public struct SearchOptions: Sendable {
   /// The fixed exponent; nil when it is searched.
   public let exponent: Double?
   public let epsilon: Double
-  public let aggregate: Aggregate
+  public let objective: Objective
   public let tasks: [String]
   public let bestByPosteriorMean: Bool
   public let threads: Int
@@ -153,8 +153,9 @@ public struct SearchOptions: Sendable {
     }
     let weights = (values.values["task_weights"]?.objectValue ?? [:]).compactMapValues(
       \.doubleValue)
-    aggregate = try Aggregate(
-      Aggregate.Kind(rawValue: values.word("aggregate") ?? "") ?? .mean, tasks: tasks,
+    objective = try Objective(
+      tasks: tasks,
+      aggregate: Objective.Aggregate(rawValue: values.word("aggregate") ?? "") ?? .mean,
       weights: weights)
     bestByPosteriorMean = values.word("best_by") == "posterior_mean"
     threads = try values.integer("threads")

@@ -2,10 +2,13 @@
 public enum Origin: String, Sendable, Hashable {
   /// The space-filling start.
   case initial
-  /// A point that the caller named: ``OptimizerOptions/informed`` or ``Optimizer/enqueue(_:)``.
+  /// A point that the caller named: ``OptimizerOptions/informed`` or
+  /// ``Optimizer/enqueue(_:repeats:)``.
   case informed
   /// The maximum of the acquisition function.
   case search
+  /// Evaluated elsewhere and told as knowledge: ``Optimizer/observe(_:scores:)``.
+  case observation
 }
 
 /// A point to evaluate.
@@ -23,26 +26,61 @@ public struct Suggestion: Sendable, Equatable {
   }
 }
 
+/// One score per task, with what is known of their noise.
+public struct Scores: Sendable, Equatable {
+  /// In the tasks' order; larger is better.
+  public let values: [Double]
+  /// Noise variance of each score in squared score units, nil where it is not known. Empty for
+  /// none known.
+  public let variances: [Double?]
+
+  public init(_ values: [Double], variances: [Double?] = []) {
+    self.values = values
+    self.variances = variances
+  }
+
+  /// The variance of task `index`; nil where it is not known.
+  func variance(_ index: Int) -> Double? {
+    variances.indices.contains(index) ? variances[index] : nil
+  }
+}
+
 /// An evaluated point: everything that the optimiser's next suggestion depends on.
 public struct Trial: Sendable, Equatable {
   public let number: Int
   public let point: [Double]
   public let origin: Origin
-  /// The score, to be maximised; nil where the evaluation failed.
-  public let value: Double?
+  /// The scores of the whole evaluation; nil where it failed or ended after its first stage.
+  public let scores: Scores?
+  /// The scores of the first stage, on a fixed subset of the evaluation; nil without one.
+  public let subset: Scores?
+  /// The objective of `scores`; filled in when the trial is recorded, nil without `scores` or
+  /// where the aggregate does not exist.
+  public internal(set) var value: Double?
   /// The noise variance of `value` in squared score units, where the host knows it.
-  public let variance: Double?
+  public internal(set) var variance: Double?
 
   public init(
-    number: Int, point: [Double], origin: Origin, value: Double?, variance: Double? = nil
+    number: Int, point: [Double], origin: Origin, scores: Scores?, subset: Scores? = nil
   ) {
     self.number = number
     self.point = point
     self.origin = origin
-    self.value = value
-    self.variance = variance
+    self.scores = scores
+    self.subset = subset
+    value = nil
+    variance = nil
   }
 
-  /// True where the evaluation failed.
-  public var isFailed: Bool { value == nil }
+  /// A trial of a single task; a nil value is a failed one.
+  public init(
+    number: Int, point: [Double], origin: Origin, value: Double?, variance: Double? = nil
+  ) {
+    self.init(
+      number: number, point: point, origin: origin,
+      scores: value.map { Scores([$0], variances: [variance]) })
+  }
+
+  /// True where nothing was learnt: neither a value nor scores of a first stage.
+  public var isFailed: Bool { value == nil && subset == nil }
 }

@@ -205,7 +205,7 @@ import Testing
     #expect(options.fisherMode == .dynamic && options.exponent == 1 && options.epsilon == 1e-12)
     #expect(options.fisherPosition == 0)
     #expect(!options.isInformed && !options.bestByPosteriorMean)
-    #expect(options.aggregate.kind == .mean)
+    #expect(options.objective.aggregate == .mean)
   }
 
   @Test(arguments: [1e300, -1e300, Double.greatestFiniteMagnitude])

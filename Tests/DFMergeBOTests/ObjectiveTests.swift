@@ -1,17 +1,18 @@
 import Glibc
 import Testing
 
-@testable import DFMerge
+@testable import DFMergeBO
 @testable import DFMergeCore
 
-@Suite struct AggregateTests {
+@Suite struct ObjectiveTests {
   let tasks = ["a", "b", "c"]
 
   func value(
-    _ kind: Aggregate.Kind, _ scores: [Double], _ variances: [Double] = [],
+    _ kind: Objective.Aggregate, _ scores: [Double], _ variances: [Double] = [],
     weights: [String: Double] = [:]
   ) throws -> (value: Double, variance: Double?)? {
-    try Aggregate(kind, tasks: tasks, weights: weights).value(scores: scores, variances: variances)
+    try Objective(tasks: tasks, aggregate: kind, weights: weights)
+      .value(scores, variances: variances)
   }
 
   @Test func testValues_followTheirFormulas() throws {
@@ -33,8 +34,8 @@ import Testing
     #expect(abs(try #require(geometric.variance) - expected) < 1e-15)
   }
 
-  @Test(arguments: Aggregate.Kind.allCases)
-  func testNonFiniteScores_areFailures(_ kind: Aggregate.Kind) throws {
+  @Test(arguments: Objective.Aggregate.allCases)
+  func testNonFiniteScores_areFailures(_ kind: Objective.Aggregate) throws {
     let weights = kind == .weighted ? ["a": 1.0, "b": 1, "c": 1] : [:]
     for bad in [Double.nan, .infinity, -.infinity] {
       #expect(try value(kind, [0.5, bad, 0.5], weights: weights) == nil)
@@ -53,12 +54,14 @@ import Testing
 
   @Test func testWeights_mustCoverTheTasks() {
     #expect(throws: DFMergeError.self) {
-      try Aggregate(.weighted, tasks: tasks, weights: ["a": 1])
+      try Objective(tasks: tasks, aggregate: .weighted, weights: ["a": 1])
     }
     #expect(throws: DFMergeError.self) {
-      try Aggregate(.weighted, tasks: tasks, weights: ["a": 0, "b": 0, "c": 0])
+      try Objective(tasks: tasks, aggregate: .weighted, weights: ["a": 0, "b": 0, "c": 0])
     }
-    #expect(throws: DFMergeError.self) { try Aggregate(.mean, tasks: tasks, weights: ["a": 1]) }
+    #expect(throws: DFMergeError.self) {
+      try Objective(tasks: tasks, aggregate: .mean, weights: ["a": 1])
+    }
   }
 
   @Test func testSumBeyondTheRange_isAFailureAndItsVarianceUnknown() throws {

@@ -68,7 +68,7 @@ public struct OptimizerOptions: Sendable, Equatable {
   public var widensWhenStalled: Bool
 
   public init(
-    seed: UInt64 = 0, initial: Int = 10, informed: [[Double]] = [],
+    seed: UInt64 = 0, initial: Int = 8, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
     design: Design = .sobol, search: Search = .incumbents, leavesPlateaus: Bool = true,
@@ -91,7 +91,7 @@ public struct OptimizerOptions: Sendable, Equatable {
 
   /// The settings of DF-Merge: 10 uniform points, then expected improvement with xi = 0.01.
   public static let paper = OptimizerOptions(
-    model: .isotropic, acquisition: .expectedImprovement(xi: 0.01), design: .uniform,
+    initial: 10, model: .isotropic, acquisition: .expectedImprovement(xi: 0.01), design: .uniform,
     search: .uniform, leavesPlateaus: false, widensWhenStalled: false)
 
   /// Points where merging coefficients are known to do well: all equal to 1/d (averaging, 'Fisher'

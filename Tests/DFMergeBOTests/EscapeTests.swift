@@ -13,12 +13,6 @@ import Testing
     return ((0.6 - 0.8 * loss) * 1000).rounded() / 1000
   }
 
-  /// Two hills of one variable: the wide one 0.6 high at 0.2, the narrow one 1 high at 0.85.
-  private func twoHills(_ x: [Double]) -> Double {
-    let (a, b) = ((x[0] - 0.2) / 0.15, (x[0] - 0.85) / 0.04)
-    return 0.6 * scalarExp(-a * a) + scalarExp(-b * b)
-  }
-
   @Test func scoresWithinSixSteps_areFlat_othersAreNot() {
     #expect(Plateau.isFlat([0.2, 0.2, 0.2]))
     #expect(Plateau.isFlat([0.201, 0.203, 0.2, 0.206]))
@@ -80,16 +74,31 @@ import Testing
     }
   }
 
-  @Test func settledSearch_findsTheOtherHill() throws {
-    func best(_ widens: Bool) throws -> Double {
+  @Test func settledSearch_looksElsewhere() throws {
+    // One hill, polished to the last digit by as many trials as patience allows.
+    func uncertainty(_ widens: Bool, patient: Bool) throws -> Double {
       var options = OptimizerOptions.default
-      options.initial = 3
       options.widensWhenStalled = widens
-      let optimizer = try Optimizer(dimension: 1, options: options)
-      try optimizer.enqueue([[0.1], [0.2], [0.3]])
-      return try run(optimizer, 25, twoHills).best(by: .observed).value
+      let optimizer = try Optimizer(dimension: 2, options: options)
+      var points = [[0.1, 0.9], [0.9, 0.2], [0.6, 0.6], [0.2, 0.4], [0.45, 0.15]]
+      points += (0..<5).map { [0.05 + 0.2 * Double($0), 0.75 - 0.12 * Double($0)] }
+      let start = points.count
+      points.append([0.3, 0.3])
+      for k in 0..<(Stagnation.patience + (patient ? 1 : 2)) {
+        let angle = Double(k)
+        points.append([0.3 + 0.02 * scalarCos(angle), 0.3 + 0.02 * scalarSin(angle)])
+      }
+      for (number, point) in points.enumerated() {
+        let (u, v) = (point[0] - 0.3, point[1] - 0.3)
+        try optimizer.record(
+          Trial(
+            number: number, point: point, origin: number < start ? .initial : .search,
+            value: scalarExp(-8 * (u * u + v * v))))
+      }
+      return try optimizer.predict(optimizer.ask().point).sd
     }
-    #expect(try best(true) > 0.9)
-    #expect(try best(false) < 0.7)
+    #expect(try uncertainty(true, patient: true) == uncertainty(false, patient: true))
+    #expect(
+      try uncertainty(true, patient: false) > 1.1 * uncertainty(false, patient: false))
   }
 }

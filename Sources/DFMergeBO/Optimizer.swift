@@ -104,10 +104,20 @@ public final class Optimizer {
       let design = InitialDesign(options: options, dimension: dimension)
       return (design.firstPoint(notIn: known), .initial)
     }
+    if options.leavesPlateaus {
+      let scores = history.compactMap(\.value)
+      if let point = Plateau.point(scores: scores, known: known, dimension: dimension) {
+        return (point, .initial)
+      }
+    }
+    var acquisition = options.acquisition
+    if options.widensWhenStalled {
+      acquisition = Stagnation(history, dimension: dimension).acquisition(acquisition)
+    }
     let fitted = try surrogate().believing(pending.map(\.point))
     let highest = history.compactMap(\.value).max() ?? 0
     let function = try AcquisitionFunction(
-      options.acquisition, surrogate: fitted, highest: highest,
+      acquisition, surrogate: fitted, highest: highest,
       random: CounterRandom(
         seed: options.seed, purpose: "acquisition.draws", index: UInt64(nextNumber)))
     let search = AcquisitionSearch(

@@ -58,12 +58,21 @@ public struct OptimizerOptions: Sendable, Equatable {
   public var acquisition: Acquisition
   public var design: Design
   public var search: Search
+  /// Whether a start whose scores are all alike (within six steps of a quantised score) is followed
+  /// by points of the diagonal, at 1/4, 1/8, 1/2 and 1/16: a plateau gives a model no direction, and
+  /// for merging coefficients it is the foot of the cliff, away from which they are smaller.
+  public var leavesPlateaus: Bool
+  /// Whether every second suggestion looks for more than the last digits after 4 + d trials without
+  /// progress (1 % of the gain over the start): it maximises ln EI over the highest posterior mean
+  /// plus 0.2 standard deviations of the scores, in place of ``acquisition``.
+  public var widensWhenStalled: Bool
 
   public init(
-    seed: UInt64 = 0, initial: Int = 10, informed: [[Double]] = [],
+    seed: UInt64 = 0, initial: Int = 8, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
-    design: Design = .sobol, search: Search = .incumbents
+    design: Design = .sobol, search: Search = .incumbents, leavesPlateaus: Bool = true,
+    widensWhenStalled: Bool = true
   ) {
     self.seed = seed
     self.initial = initial
@@ -72,6 +81,8 @@ public struct OptimizerOptions: Sendable, Equatable {
     self.acquisition = acquisition
     self.design = design
     self.search = search
+    self.leavesPlateaus = leavesPlateaus
+    self.widensWhenStalled = widensWhenStalled
   }
 
   /// The best that we measured at 20 to 60 evaluations. Add ``diagonalPoints(dimension:)`` to
@@ -80,8 +91,8 @@ public struct OptimizerOptions: Sendable, Equatable {
 
   /// The settings of DF-Merge: 10 uniform points, then expected improvement with xi = 0.01.
   public static let paper = OptimizerOptions(
-    model: .isotropic, acquisition: .expectedImprovement(xi: 0.01), design: .uniform,
-    search: .uniform)
+    initial: 10, model: .isotropic, acquisition: .expectedImprovement(xi: 0.01), design: .uniform,
+    search: .uniform, leavesPlateaus: false, widensWhenStalled: false)
 
   /// Points where merging coefficients are known to do well: all equal to 1/d (averaging, 'Fisher'
   /// merging), 0.3 (task arithmetic's usual value), 0.5 and 0.15, in this order.

@@ -1,6 +1,6 @@
 /// Where a suggested point comes from.
 public enum Origin: String, Sendable, Hashable {
-  /// The space-filling start.
+  /// The space-filling start, or the diagonal where the start was flat.
   case initial
   /// A point that the caller named: ``OptimizerOptions/informed`` or
   /// ``Optimizer/enqueue(_:repeats:)``.

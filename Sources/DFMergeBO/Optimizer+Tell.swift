@@ -59,7 +59,7 @@ extension Optimizer {
     history.insert(trial, at: slot)
     pending.removeAll { $0.number == trial.number }
     nextNumber = max(nextNumber, trial.number + 1)
-    cachedSurrogate = nil
+    cachedModel = nil
   }
 
   /// Adds what is known of a point from elsewhere: another run, a baseline. Counts as a trial,

@@ -8,9 +8,11 @@ extension Optimizer {
   /// ``OptimizerOptions/subsetShare``; every other trial 1, failed ones included. Knowledge from
   /// elsewhere (``Origin/observation``) costs nothing.
   public var cost: Double {
-    history.reduce(0) { total, trial in
+    let share = options.subsetShare ?? 1
+    let open = pending.filter { pendingSubsets[$0.number] != nil }
+    return history.reduce(Double(open.count) * share) { total, trial in
       if trial.origin == .observation { return total }
-      return total + (trial.endedAfterSubset ? options.subsetShare ?? 1 : 1)
+      return total + (trial.endedAfterSubset ? share : 1)
     }
   }
 

@@ -34,6 +34,10 @@ public final class Optimizer {
 
   var queue: [QueuedPoint] = []
   var nextNumber = 0
+  /// First stages told of pending suggestions, by number.
+  var pendingSubsets: [Int: Scores] = [:]
+  /// Fits to the full evaluations, and the model of the trials told.
+  var cachedFits: [Surrogate]?
   var cachedModel: ObjectiveModel?
 
   /// Largest dimension: beyond it a Gaussian process over so few trials says nothing.
@@ -104,7 +108,7 @@ public final class Optimizer {
       let design = InitialDesign(options: options, dimension: dimension)
       return (design.firstPoint(notIn: known), .initial)
     }
-    let model = try model().believing(pending.map(\.point))
+    let model = try model(believing: pending)
     let function = try AcquisitionFunction(
       options.acquisition, model: model, highest: highestFeasible,
       random: CounterRandom(

@@ -28,6 +28,18 @@ struct Output {
     means = surrogate.meansAtData
     noise = surrogate.noise
   }
+
+  init(
+    _ name: String, _ surrogate: Surrogate, posterior: Posterior, rows: [Int], means: [Double],
+    noise: [Double]
+  ) {
+    self.name = name
+    self.surrogate = surrogate
+    self.posterior = posterior
+    self.rows = rows
+    self.means = means
+    self.noise = noise
+  }
 }
 
 extension Output {

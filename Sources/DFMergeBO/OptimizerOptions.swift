@@ -48,6 +48,15 @@ public struct OptimizerOptions: Sendable, Equatable {
     case incumbents
   }
 
+  /// What is modelled where an objective has several tasks.
+  public enum Modelling: String, Sendable, Hashable, CaseIterable {
+    /// The objective: one process for the aggregate of the scores.
+    case aggregate
+    /// The tasks: one process each; the acquisition is that of their aggregate. T times the cost,
+    /// half as much again for the minimum and the geometric mean.
+    case tasks
+  }
+
   /// Seed of every random choice. With ``Design/uniform`` at most 2³² - 1, as numpy demands.
   public var seed: UInt64
   /// Trials before the first search; informed and queued points count. At least 0.
@@ -66,13 +75,21 @@ public struct OptimizerOptions: Sendable, Equatable {
   /// progress (1 % of the gain over the start): it maximises ln EI over the highest posterior mean
   /// plus 0.2 standard deviations of the scores, in place of ``acquisition``.
   public var widensWhenStalled: Bool
+  /// What is modelled where there are several tasks; nil takes what we measured to be better:
+  /// the tasks for their minimum, the aggregate otherwise. Tasks with a floor have a model of
+  /// their own in either case.
+  public var modelling: Modelling?
+  /// What a first stage, on a fixed subset of the evaluation, costs as a share of a full
+  /// evaluation: in (0, 1), such as 0.25 for a quarter of the examples. nil: evaluations have one
+  /// stage.
+  public var subsetShare: Double?
 
   public init(
     seed: UInt64 = 0, initial: Int = 8, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
     design: Design = .sobol, search: Search = .incumbents, leavesPlateaus: Bool = true,
-    widensWhenStalled: Bool = true
+    widensWhenStalled: Bool = true, modelling: Modelling? = nil, subsetShare: Double? = nil
   ) {
     self.seed = seed
     self.initial = initial
@@ -83,6 +100,8 @@ public struct OptimizerOptions: Sendable, Equatable {
     self.search = search
     self.leavesPlateaus = leavesPlateaus
     self.widensWhenStalled = widensWhenStalled
+    self.modelling = modelling
+    self.subsetShare = subsetShare
   }
 
   /// The best that we measured at 20 to 60 evaluations. Add ``diagonalPoints(dimension:)`` to

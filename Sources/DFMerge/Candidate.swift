@@ -80,8 +80,11 @@ struct CandidateText {
     }
     guard numbers.count == models.count * groups.count else {
       let count = models.count * groups.count
-      return (nil, "has \(numbers.count) coefficients; it takes \(models.count)"
-        + (groups.count > 1 ? ", or \(count), one per model and group" : ""))
+      return (
+        nil,
+        "has \(numbers.count) coefficients; it takes \(models.count)"
+          + (groups.count > 1 ? ", or \(count), one per model and group" : "")
+      )
     }
     if let given, given != .null {
       guard let number = given.doubleValue, (0...1).contains(number) else {

@@ -61,7 +61,8 @@ extension Search {
         origin: Origin(rawValue: record.origin) ?? .search,
         scores: record.isComplete
           ? TrialRecord.told(record.scores, variances: record.variances) : nil,
-        subset: record.subset))
+        // As `tellFailed` leaves it: a failed trial says nothing, its first stage neither.
+        subset: record.state == .failed ? nil : record.subset))
     trials.append(record)
   }
 
@@ -75,7 +76,7 @@ extension Search {
     let mean: Double
     let sd: Double
     let interval: ClosedRange<Double>?
-    /// Whether it keeps all floors.
+    /// Whether its scores, observed or expected as the choice goes by, keep all floors.
     let isFeasible: Bool
   }
 

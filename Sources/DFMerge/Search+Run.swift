@@ -50,7 +50,8 @@ extension Search {
   private func runTrial(_ host: any SearchHost) throws(DFMergeError) {
     let asked = SearchClock.now()
     // What a stopped run left unanswered comes first: another point would get its number.
-    let suggestion = if let open = optimizer.pending.first { open } else { try optimizer.ask() }
+    let suggestion = if let openSuggestion { openSuggestion } else { try optimizer.ask() }
+    openSuggestion = suggestion
     clock.trial.optimizer += SearchClock.now() - asked
     let candidate = space.candidate(at: suggestion.point)
     let start = TrialRecord.startEvent(
@@ -80,6 +81,7 @@ extension Search {
     case .subset: break
     }
     openSubset = nil
+    openSuggestion = nil
     trials.append(record)
   }
 
@@ -106,7 +108,8 @@ extension Search {
     switch try scored(host.evaluate, request) {
     case .failure(let reason): return (.failed(reason), subset)
     case .success(let found):
-      guard let (value, variance) = options.objective.value(found.values, variances: found.variances)
+      guard
+        let (value, variance) = options.objective.value(found.values, variances: found.variances)
       else {
         return (
           .failed(

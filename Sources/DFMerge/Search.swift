@@ -42,6 +42,8 @@ public final class Search {
   var clock = SearchClock()
   var journal: Journal?
   var stopping = StoppingRule()
+  /// The suggestion of the trial that is under way.
+  var openSuggestion: Suggestion?
   /// The first stage of the trial that is under way, once its scores are known.
   var openSubset: OpenSubset?
   /// Whether the caller's candidates have been handed to the optimiser.
@@ -161,7 +163,9 @@ public final class Search {
     case .none: 0
     case .static: models.count
     case .interpolated: models.count * options.nodes
-    case .dynamic: models.count * (options.trials + 1)
+    // Where each trial may end after its first stage, there are more of them.
+    case .dynamic:
+      models.count * (Int(min(Double(options.trials) / (options.subsetShare ?? 1), 1e9)) + 1)
     }
   }
 

@@ -10,7 +10,8 @@ public struct SearchResult: Sendable {
   /// The 95 % interval of the noise-free score at `best` under the model of the scores; nil when
   /// there is none (fewer than two complete trials).
   public let interval: ClosedRange<Double>?
-  /// Whether `best` keeps all floors. False only where no complete trial does.
+  /// Whether `best` keeps all floors, by the scores it was chosen by: the posterior means, or those
+  /// observed. False only where no complete trial does.
   public let isFeasible: Bool
   /// Why the run ended; nil for one that was stopped.
   public let ending: Search.Ending?
@@ -121,7 +122,7 @@ extension Search {
   }
 
   /// What the search is, before it has run: models, tasks, groups, dimensions, options.
-  public var description: JSONValue {
+  public var descriptionJSON: JSONValue {
     .object([
       "models": .names(models), "tasks": .names(options.tasks),
       "groups": groups.json, "coefficients": .int(Int64(space.bounds.count)),

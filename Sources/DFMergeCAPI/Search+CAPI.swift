@@ -140,7 +140,7 @@ public func dfm_search_describe(
   guarded { () throws(DFMergeError) in
     let box = try Handle.get(search, as: SearchBox.self, argument: "search")
     try box.exclusively { () throws(DFMergeError) in
-      try TextBox.hand(box.search.description, to: out)
+      try TextBox.hand(box.search.descriptionJSON, to: out)
     }
   }
 }

@@ -14,39 +14,26 @@ from search_problem import GOAL, Problem, reproducible
 import dfmerge
 
 
-class TwoStages(Problem):
-    """The same problem, scored on the first elements alone at first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.subsets: list[int] = []
-
-    def subset(self, trial: dfmerge.Trial) -> dict[str, float]:
-        self.subsets.append(trial.number)
-        distance = float(((self.target["w"][:9] - self.goal["w"][:9]) ** 2).mean())
-        return dict.fromkeys(GOAL, 0.99 - 210 * distance)
-
-
 def test_a_first_stage_saves_whole_evaluations(tmp_path: Path) -> None:
-    problem = TwoStages()
+    problem = Problem()
     options: dict[str, Any] = dict(fisher_mode="none", trials=14, initial=5, subset_share=0.2)
     journal = tmp_path / "run.jsonl"
-    result = problem.search(evaluate_subset=problem.subset, journal=journal, **options).run()
+    result = problem.search(journal=journal, **options).run()
     states = [trial["state"] for trial in result.trials]
     assert problem.subsets == list(range(len(states)))
     assert problem.evaluations == states.count("complete") < len(states)
     assert result.to_dict()["cost"] >= 14
     assert result.trials[states.index("subset")]["subset"].keys() == GOAL.keys()
-    again = TwoStages()
-    second = again.search(evaluate_subset=again.subset, journal=journal, **options).run()
+    again = Problem()
+    second = again.search(journal=journal, **options).run()
     assert again.evaluations == 0 and again.subsets == []
     assert second.coefficients == result.coefficients
 
 
 def test_a_first_stage_needs_both_halves() -> None:
-    problem = TwoStages()
+    problem = Problem()
     with pytest.raises(TypeError, match="belong together"):
-        problem.search(subset_share=0.5)
+        problem.search(subset_share=0.5, evaluate_subset=None)
     with pytest.raises(TypeError, match="belong together"):
         problem.search(evaluate_subset=problem.subset)
 
@@ -79,7 +66,7 @@ def test_floors_and_the_front_of_the_tasks() -> None:
 
 
 def test_a_target_ends_the_search() -> None:
-    result = Problem().search(fisher_mode="none", target=0.9, trials=60).run()
+    result = Problem().search(fisher_mode="none", target_score=0.9, trials=60).run()
     assert result.ended == "target" and len(result.trials) < 60 and result.value >= 0.9
 
 
@@ -212,9 +199,9 @@ def test_too_many_dimensions_are_warned_of() -> None:
 
 def test_the_report_of_a_real_search_with_everything(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    problem = TwoStages()
+    problem = Problem()
     result = problem.search(
-        evaluate_subset=problem.subset, subset_share=0.3, trials=12, initial=5, singles=True,
+        subset_share=0.3, trials=12, initial=5, singles=True,
         groups={"biases": "b"}, floors={"a": 0.5}, nodes=3,
         observations=[{"a": 0.5, "b": 0.5, "c": 0.5, "exponent": 0, "scores": [0.5, 0.5, 0.5]}],
     ).run()  # fmt: skip

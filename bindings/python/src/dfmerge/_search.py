@@ -76,10 +76,12 @@ class Search:
         Show a progress bar, where tqdm is installed and standard error is a terminal.
     fisher_mode : str, optional
         The option ``fisher``: "dynamic", "static", "interpolated" or "none".
+    target_score : float, optional
+        The option ``target``: the search ends when a trial reaches this score.
     **options
         Every other option of :func:`search_options`: ``preset``, ``trials``, ``initial``, ``seed``,
         ``bounds``, ``groups``, ``exponent``, ``aggregate``, ``floors``, ``max_seconds``,
-        ``target``, ``subset_share``, ``threads``, ... Defaults live in the library; None is the
+        ``stop_improvement``, ``subset_share``, ``threads``, ... Defaults live in the library; None is the
         default.
 
     Notes
@@ -103,6 +105,7 @@ class Search:
         resume: bool = True,
         progress: bool = True,
         fisher_mode: str | None = None,
+        target_score: float | None = None,
         **options: Any,
     ) -> None:
         if not models:
@@ -158,6 +161,8 @@ class Search:
         settings = dict(options, tasks=self.tasks)
         if fisher_mode is not None:
             settings["fisher"] = fisher_mode
+        if target_score is not None:
+            settings["target"] = target_score
         if enqueue is not None:
             settings["enqueue"] = candidates(enqueue)
         if observations is not None:

@@ -68,26 +68,33 @@ extension Search {
   ///
   /// Definition: `difference` is the best's posterior mean less the baseline's; `interval` is
   /// 1.96 sqrt(sd_best^2 + sd_baseline^2) on either side, as if the two were independent, and so
-  /// wider than their joint posterior where the two points are close.
+  /// wider than their joint posterior where the two points are close. The model of the scores does
+  /// not follow a trial that collapsed, further below the median than the best is above it: of
+  /// such a baseline the score told counts, with the variance told.
   func margin(_ best: Best) -> JSONValue {
     let complete = trials.filter(\.isComplete)
+    let values = complete.compactMap(\.value).sorted()
+    let middle = values.count / 2
+    let median = values.isEmpty ? 0 : 0.5 * (values[(values.count - 1) / 2] + values[middle])
+    let collapse = median - ((values.last ?? 0) - median)
     var found: [(mean: Double, json: JSONValue, name: String)] = []
     for baseline in space.baselines() {
       guard let point = space.point(of: baseline.candidate),
         let trial = complete.first(where: { $0.point == point }),
-        let posterior = try? optimizer.predict(point)
+        let value = trial.value, var posterior = try? optimizer.predict(point)
       else { continue }
+      if value < collapse { posterior = (value, (trial.variance ?? 0).squareRoot()) }
       let isBest = trial.number == best.record.number
       let difference = isBest ? 0 : best.mean - posterior.mean
       let sd = isBest ? 0 : (best.sd * best.sd + posterior.sd * posterior.sd).squareRoot()
-      let key = options.bestByPosteriorMean ? posterior.mean : trial.value ?? -.infinity
+      let key = options.bestByPosteriorMean ? posterior.mean : value
       guard difference.isFinite, key.isFinite else { continue }
       found.append(
         (
           key,
           .object([
             "name": .string(baseline.name), "number": .int(Int64(trial.number)),
-            "value": .number(trial.value), "difference": .double(difference),
+            "value": .double(value), "difference": .double(difference),
             "interval": .ends(Search.interval(difference, sd)),
           ]), baseline.name
         ))

@@ -176,7 +176,7 @@ def test_page_is_self_contained_and_complete(tmp_path: Path) -> None:
         "Best score",
         "Over averaging +0.0400",
         "Ended all trials made",
-        "0.8000 to 0.9500",
+        "expected: 0.8000 to 0.9500",
         "Outside your callbacks 0.25 %",
         "a journal line was repaired",
         "Total time 1 h 6 min",
@@ -289,6 +289,46 @@ def test_figure_has_a_panel_for_each_chart_and_the_result_is_untouched() -> None
     ]
     render(case)
     assert case == before
+
+
+def test_groups_floors_and_first_stages_are_shown() -> None:
+    groups = ["early <b>", "late", "a-very-long-name-of-a-group", "rest"]
+    case = result(["a" * 60, "b", "c", "d"], ["t", "u", "v"], 9, groups=groups)
+    case["options"]["floors"] = {"t": 0.95}
+    case["best"]["feasible"] = False
+    case["trials"][5].update(state="subset", value=None, scores=None, mean=None, sd=None)
+    # A collapsed trial must not flatten the charts.
+    case["trials"][6].update(value=-50.0, scores=dict.fromkeys("tuv", -50.0))
+    case.update(ended="improvement", observations=7)
+    case["options"]["observations"] = [{"a": 0.25}] * 70
+    page = Page(render(case))
+    for words in (
+        "Chosen coefficients by group",
+        "early <b>",
+        "below a floor",
+        "1 on the subset only",
+        "little left to gain",
+        "7 observations",
+        "70 entries",
+        "Shown are the 12 most important of 17 dimensions.",
+        "Floor",
+    ):
+        assert words in page.text, words
+    assert "b" not in page.tags
+    assert ("tr", "class", "failed") in page.attributes
+    figure = plot(case)
+    figure.canvas.draw()
+    progress = figure.subfigs[0].axes[0]
+    assert progress.get_ylim()[0] > 0.5
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 12])
+def test_the_front_of_any_number_of_tasks_is_drawn(tasks: int) -> None:
+    case = result(["a"], [f"task {i}" for i in range(tasks)], 7)
+    case["options"]["floors"] = {"task 0": 0.85, "task 1": 0.8}
+    assert "Between the tasks" in Page(render(case)).text
+    case["pareto"] = []
+    assert "Between the tasks" not in Page(render(case)).text
 
 
 def test_equal_results_give_equal_pages() -> None:

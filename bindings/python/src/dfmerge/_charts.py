@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 from ._axes import Axis, shown_axes
@@ -67,16 +68,30 @@ def _value(trial: Mapping[str, Any]) -> float | None:
     return float(value)
 
 
+def lowest_shown(values: Sequence[float]) -> float | None:
+    """Where an axis starts so that collapsed trials do not flatten the rest; None shows them all.
+
+    The median less twice what the best is above it.
+    """
+    if not values:
+        return None
+    middle = median(values)
+    low = middle - 2 * (max(values) - middle)
+    return low if min(values) < low < middle else None
+
+
 def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes = part.subplots()
     style(axes)
     trials = result["trials"]
+    values = [(t, value) for t in trials if (value := _value(t)) is not None]
+    low = lowest_shown([value for _, value in values])
     kinds = {"initial": ("none", "o"), "informed": ("none", "D"), "search": (BLUE, "o")}
     for origin, (face, marker) in kinds.items():
         own = [
             (t["number"], value)
-            for t in trials
-            if t["origin"] == origin and (value := _value(t)) is not None
+            for t, value in values
+            if t["origin"] == origin and (low is None or value >= low)
         ]
         if own:
             axes.scatter(
@@ -92,7 +107,9 @@ def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
             )
     settled = [t["number"] for t in trials if t["state"] == "subset"]
     failed = [t["number"] for t in trials if _value(t) is None and t["state"] != "subset"]
+    below = [t["number"] for t, value in values if low is not None and value < low]
     for at, marker, color, name in (
+        (below, "v", GRID, "far below"),
         (settled, "^", BLUE, "subset only"),
         (failed, "x", RED, "failed"),
     ):
@@ -110,6 +127,9 @@ def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
                 zorder=4,
             )
     _draw_best_so_far(axes, trials)
+    if low is not None:
+        top = axes.get_ylim()[1]
+        axes.set_ylim(low - 0.08 * (top - low), top)
     target = (result.get("options") or {}).get("target")
     if target is not None:
         axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label="target")

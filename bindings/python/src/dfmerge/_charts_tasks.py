@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._charts import BLUE, GRID, INK, ORANGE, RED, label, style
+from ._charts import BLUE, GRID, INK, ORANGE, RED, label, lowest_shown, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +29,22 @@ def _complete(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
+def _lowest(result: Mapping[str, Any], task: str) -> float | None:
+    """Where a task's axis starts, its floor included; None shows every trial."""
+    values = [float(trial["scores"][task]) for trial in _complete(result)]
+    low, floor = lowest_shown(values), _floors(result).get(task)
+    return low if low is None or floor is None else min(low, floor)
+
+
 def draw_scores(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes = part.subplots()
     style(axes, grid="x")
     tasks, floors = list(result["tasks"]), _floors(result)
     chosen = (result.get("best") or {}).get("scores") or {}
+    lows = [_lowest(result, task) for task in tasks]
+    kept = [low for low in lows if low is not None]
+    # One axis for all tasks: it starts at the lowest of theirs, if none shows every trial.
+    start = min(kept) if kept and len(kept) == len(tasks) else None
     for row, task in enumerate(tasks):
         every = [
             float(t["scores"][task])
@@ -41,7 +52,10 @@ def draw_scores(part: FigureBase, result: Mapping[str, Any]) -> None:
             if t.get("scores") and t["scores"].get(task) is not None
         ]
         if every:
-            axes.scatter(every, [row] * len(every), marker="|", s=90, color=BLUE, alpha=0.45)
+            shown = [value for value in every if start is None or value >= start]
+            axes.scatter(shown, [row] * len(shown), marker="|", s=90, color=BLUE, alpha=0.45)
+            if start is not None and len(shown) < len(every):
+                axes.scatter([start], [row], marker="<", s=26, color=GRID)
             axes.scatter(
                 [max(every)], [row], s=80, facecolors="none", edgecolors=BLUE, linewidths=1.4
             )
@@ -73,7 +87,17 @@ def _legend(axes: Axes) -> None:
 def _draw_plane(axes: Axes, result: Mapping[str, Any]) -> None:
     style(axes, grid="both")
     first, second = result["tasks"]
-    points = {t["number"]: (t["scores"][first], t["scores"][second]) for t in _complete(result)}
+    lows = [_lowest(result, task) for task in (first, second)]
+
+    def place(trial: Mapping[str, Any]) -> tuple[float, float]:
+        """Its scores; what lies far below stands on the edge."""
+        x, y = (
+            trial["scores"][task] if low is None else max(trial["scores"][task], low)
+            for task, low in zip((first, second), lows, strict=True)
+        )
+        return x, y
+
+    points = {trial["number"]: place(trial) for trial in _complete(result)}
     front = sorted(points[number] for number in result["pareto"] if number in points)
     others = [point for number, point in points.items() if number not in result["pareto"]]
     if others:
@@ -108,12 +132,14 @@ def _draw_lines(axes: Axes, result: Mapping[str, Any]) -> None:
     for task in tasks:
         values = [float(t["scores"][task]) for t in trials]
         values += [floors[task]] if task in floors else []
-        low, high = min(values, default=0.0), max(values, default=1.0)
+        low, high = _lowest(result, task), max(values, default=1.0)
+        if low is None:
+            low = min(values, default=0.0)
         ends.append((low, high) if high > low else (low - 0.5, low + 0.5))
 
     def height(value: float, index: int) -> float:
         low, high = ends[index]
-        return (value - low) / (high - low)
+        return max((value - low) / (high - low), 0.0)
 
     front, chosen = set(result["pareto"]), (result.get("best") or {}).get("number")
     named: set[str] = set()
@@ -203,9 +229,7 @@ def draw_table(part: FigureBase, result: Mapping[str, Any]) -> None:
                 [column], [row], s=30 + 420 * abs(value) / highest, marker="s",
                 color=BLUE if value >= 0 else RED, alpha=0.3, linewidths=0,
             )  # fmt: skip
-            axes.text(
-                column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=INK
-            )
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=INK)
     slanted = len(groups) > 5 or any(len(group) > 12 for group in groups)
     axes.set_xticks(
         range(len(groups)), [label(group) for group in groups], rotation=25 if slanted else 0,

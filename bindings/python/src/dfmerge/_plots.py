@@ -77,9 +77,9 @@ def _course(result: Mapping[str, Any]) -> list[Panel]:
         Panel(
             "Progress",
             "Score of every trial, and the best so far. Hollow: initial design; filled: chosen "
-            "by the search; marks on the axis: no whole score; band: 95 % interval of the "
-            "noise-free score of the trial that the final model expects most of so far; dotted "
-            "line: the chosen trial.",
+            "by the search; marks on the axis: far below the others, or no whole score; band: "
+            "95 % interval of the noise-free score of the trial that the final model expects most "
+            "of so far; dotted line: the chosen trial.",
             3.0,
             lambda part: _charts.draw_progress(part, result),
         )
@@ -128,7 +128,8 @@ def _tasks(result: Mapping[str, Any]) -> list[Panel]:
             Panel(
                 "Scores by task",
                 "Every trial's score (ticks), the chosen trial (dot), the best score any trial "
-                "reached on that task alone (ring), and the floor where there is one (red bar).",
+                "reached on that task alone (ring), and the floor where there is one (red bar). "
+                "Grey at the left: trials far below.",
                 0.9 + 0.4 * tasks,
                 lambda part: _charts_tasks.draw_scores(part, result),
             )
@@ -141,10 +142,10 @@ def _tasks(result: Mapping[str, Any]) -> list[Panel]:
                 "The front: trials that no other trial beats on all tasks, so that more on one "
                 "costs something on another. "
                 + (
-                    "Trials up and to the right are better."
+                    "Trials up and to the right are better; those far below are on the edge."
                     if plane
                     else "Each line is a trial; each axis runs from the lowest to the highest "
-                    "score of its task."
+                    "score of its task, trials far below standing at its foot."
                 ),
                 3.8 if plane else 3.4,
                 lambda part: _charts_tasks.draw_front(part, result),

@@ -167,7 +167,7 @@ def _summary(result: Mapping[str, Any]) -> str:
     if best:
         interval = best.get("interval")
         between = (
-            f"<br><small>{_number(interval[0])} to {_number(interval[1])}</small>"
+            f"<br><small>expected: {_number(interval[0])} to {_number(interval[1])}</small>"
             if interval
             else ""
         )

@@ -81,8 +81,8 @@ class Search:
     **options
         Every other option of :func:`search_options`: ``preset``, ``trials``, ``initial``, ``seed``,
         ``bounds``, ``groups``, ``exponent``, ``aggregate``, ``floors``, ``max_seconds``,
-        ``stop_improvement``, ``subset_share``, ``threads``, ... Defaults live in the library; None is the
-        default.
+        ``stop_improvement``, ``subset_share``, ``threads``, ... Defaults live in the library; None
+        is the default.
 
     Notes
     -----

@@ -51,15 +51,27 @@ extension Search {
   }
 
   /// What the final model says of the score at each trial's point, by trial; nil where there is
-  /// no model, and beyond 2000 trials, whose predictions would take longer than the search.
+  /// no model, for trials that collapsed, and beyond 2000 trials, whose predictions would take
+  /// longer than the search.
   func predictions() -> [(mean: Double, sd: Double)?] {
     guard trials.count <= 2000 else { return trials.map { _ in nil } }
+    let collapse = collapsed
     return trials.map { trial in
-      guard let found = try? optimizer.predict(trial.point), found.mean.isFinite,
+      guard trial.value.map({ $0 >= collapse }) ?? true,
+        let found = try? optimizer.predict(trial.point), found.mean.isFinite,
         found.sd.isFinite
       else { return nil }
       return found
     }
+  }
+
+  /// Below this score a trial counts as collapsed: further below the median than the best is above
+  /// it. The model of the scores does not follow how far such trials fell.
+  private var collapsed: Double {
+    let values = trials.compactMap(\.value).sorted()
+    guard let best = values.last else { return -.infinity }
+    let median = 0.5 * values[(values.count - 1) / 2] + 0.5 * values[values.count / 2]
+    return median - (best - median)
   }
 
   // MARK: Margins
@@ -68,15 +80,11 @@ extension Search {
   ///
   /// Definition: `difference` is the best's posterior mean less the baseline's; `interval` is
   /// 1.96 sqrt(sd_best^2 + sd_baseline^2) on either side, as if the two were independent, and so
-  /// wider than their joint posterior where the two points are close. The model of the scores does
-  /// not follow a trial that collapsed, further below the median than the best is above it: of
-  /// such a baseline the score told counts, with the variance told.
+  /// wider than their joint posterior where the two points are close. Of a baseline that collapsed
+  /// the score told counts, with the variance told, for the model does not follow it.
   func margin(_ best: Best) -> JSONValue {
     let complete = trials.filter(\.isComplete)
-    let values = complete.compactMap(\.value).sorted()
-    let middle = values.count / 2
-    let median = values.isEmpty ? 0 : 0.5 * (values[(values.count - 1) / 2] + values[middle])
-    let collapse = median - ((values.last ?? 0) - median)
+    let collapse = collapsed
     var found: [(mean: Double, json: JSONValue, name: String)] = []
     for baseline in space.baselines() {
       guard let point = space.point(of: baseline.candidate),

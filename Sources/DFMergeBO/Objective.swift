@@ -28,6 +28,9 @@ public struct Objective: Sendable, Equatable {
   public let weights: [Double]
   /// The lowest score that is acceptable, per task; nil where there is none.
   public let floors: [Double?]
+  /// The tasks in order of their names: that of every sum, so that the order in which they were
+  /// named changes no bit.
+  let order: [Int]
 
   /// One task, maximised as it is.
   public static let single = Objective()
@@ -37,6 +40,7 @@ public struct Objective: Sendable, Equatable {
     aggregate = .mean
     weights = [1]
     floors = [nil]
+    order = [0]
   }
 
   /// - Parameters:
@@ -54,6 +58,7 @@ public struct Objective: Sendable, Equatable {
     }
     self.tasks = tasks
     self.aggregate = aggregate
+    order = tasks.indices.sorted { tasks[$0] < tasks[$1] }
     if aggregate == .weighted {
       self.weights = tasks.compactMap { weights[$0] }
       let total = self.weights.reduce(0, +)
@@ -103,6 +108,10 @@ public struct Objective: Sendable, Equatable {
     return total
   }
 
+  var totalWeight: Double { sum { weights[$0] } }
+
+  private func sum(_ term: (Int) -> Double) -> Double { order.reduce(0) { $0 + term($1) } }
+
   /// The aggregate of one evaluation; nil when it counts as failed.
   /// - Parameter variances: nil or NaN for an unknown variance; empty for none known.
   public func value(
@@ -125,28 +134,29 @@ public struct Objective: Sendable, Equatable {
     switch aggregate {
     case .mean:
       return (
-        scores.reduce(0, +) / count, variances.map { $0.reduce(0, +) / (count * count) }
+        sum { scores[$0] } / count, variances.map { known in sum { known[$0] } / (count * count) }
       )
     case .weighted:
-      let total = weights.reduce(0, +)
-      let value = zip(weights, scores).reduce(0) { $0 + $1.0 * $1.1 } / total
+      let total = totalWeight
       return (
-        value,
-        variances.map { zip(weights, $0).reduce(0) { $0 + $1.0 * $1.0 * $1.1 } / (total * total) }
+        sum { weights[$0] * scores[$0] } / total,
+        variances.map { known in
+          sum { weights[$0] * weights[$0] * known[$0] } / (total * total)
+        }
       )
     case .minimum:
-      var lowest = 0
-      for task in scores.indices where scores[task] < scores[lowest] { lowest = task }
+      var lowest = order[0]
+      for task in order where scores[task] < scores[lowest] { lowest = task }
       return (scores[lowest], variances?[lowest])
     case .geometric:
       guard scores.allSatisfy({ $0 >= 0 }) else { return nil }
       guard scores.allSatisfy({ $0 > 0 }) else { return (0, nil) }
       // T-th roots first: a product of many small scores could underflow.
-      let value = scores.reduce(1) { $0 * exp(log($1) / count) }
+      let value = order.reduce(1) { $0 * exp(log(scores[$1]) / count) }
       return (
         value,
         variances.map { known in
-          let relative = zip(scores, known).reduce(0) { $0 + $1.1 / ($1.0 * $1.0) }
+          let relative = sum { known[$0] / (scores[$0] * scores[$0]) }
           return value * value * relative / (count * count)
         }
       )

@@ -71,8 +71,18 @@ extension Optimizer {
   /// The share taken for first stages that are recorded though the options know of none.
   private static let unknownShare = 0.5
 
+  /// What is modelled: ``OptimizerOptions/modelling``, or where that is nil what measured better.
+  ///
+  /// Mean normalised regret over evaluations 11 to 60 on nine merging functions of two to eight
+  /// tasks, 5 seeds each, one process for the aggregate against one per task: minimum 0.168
+  /// against 0.096; mean 0.115 against 0.117; geometric mean 0.113 against 0.114. The minimum of
+  /// smooth tasks has edges that no single smooth process follows.
+  public var modelling: OptimizerOptions.Modelling {
+    options.modelling ?? (objective.aggregate == .minimum ? .tasks : .aggregate)
+  }
+
   /// Whether each task has a model of its own, rather than the objective.
-  var modelsTasks: Bool { objective.taskCount > 1 && options.modelling == .tasks }
+  var modelsTasks: Bool { objective.taskCount > 1 && modelling == .tasks }
 
   /// The highest value among the trials that keep to the floors; nil where there is none.
   var highestFeasible: Double? {
@@ -105,8 +115,8 @@ extension Optimizer {
       parts.append(Part(name: "", task: nil, weight: 1, floor: floor, objective: objective))
       if objective.taskCount == 1 { return parts }
     }
-    let total = objective.weights.reduce(0, +)
-    for task in objective.tasks.indices.sorted(by: { objective.tasks[$0] < objective.tasks[$1] }) {
+    let total = objective.totalWeight
+    for task in objective.order {
       let weight = modelsTasks ? objective.weights[task] / total : 0
       let floor = objective.floors[task]
       // A task that neither counts nor is constrained needs no model.
@@ -121,22 +131,40 @@ extension Optimizer {
 
   private func fits(_ trials: [Trial]) throws(DFMergeError) -> [Surrogate] {
     var fits: [Surrogate] = []
+    let lifts = Optimizer.lifts(trials)
     for part in parts {
-      if let task = part.task {
+      guard let task = part.task else {
         fits.append(
-          try fitted(
-            trials, trials.map { $0.scores?.values[task] },
-            trials.map { $0.scores?.variance(task) }))
-      } else {
-        fits.append(try fitted(trials, trials.map(\.value), trials.map(\.variance)))
+          try fitted(trials, trials.map(\.value), trials.map(\.variance), clipped: true))
+        continue
       }
+      // A floor is about the score itself, so that nothing may lift a score over it.
+      let lifts = part.floor == nil ? lifts : lifts.map { _ in 0 }
+      let values = zip(trials, lifts).map { trial, lift in
+        trial.scores.map { $0.values[task] + lift }
+      }
+      fits.append(
+        try fitted(trials, values, trials.map { $0.scores?.variance(task) }, clipped: false))
     }
     return fits
   }
 
+  /// What lifts the value of a collapsed trial to where it is clipped (see ``Standardisation``).
+  /// Added to each of its tasks it leaves the tasks of one trial as they stand to each other,
+  /// while clipping each task on its own would make a trial look good in which one collapsed.
+  private static func lifts(_ trials: [Trial]) -> [Double] {
+    let told = trials.compactMap(\.value)
+    let clipped = Standardisation(told, clipped: true)
+    let lowest = clipped.score(clipped.standardised.min() ?? 0)
+    return trials.map { trial in
+      let lift = trial.value.map { lowest - $0 } ?? 0
+      return lift > 0 && lift.isFinite ? lift : 0
+    }
+  }
+
   /// A model of one score per trial; failed ones count as the lowest of the others.
   private func fitted(
-    _ trials: [Trial], _ values: [Double?], _ variances: [Double?]
+    _ trials: [Trial], _ values: [Double?], _ variances: [Double?], clipped: Bool
   ) throws(DFMergeError) -> Surrogate {
     let lowest = values.compactMap { $0 }.min() ?? 0
     let observations = Observations(
@@ -148,7 +176,7 @@ extension Optimizer {
         observations, seed: UInt32(truncatingIfNeeded: options.seed),
         fitNumber: trials.count - options.initial)
     case .hierarchical:
-      return try HierarchicalModel(observations).fit(
+      return try HierarchicalModel(observations, clipped: clipped).fit(
         random: CounterRandom(
           seed: options.seed, purpose: "model.starts", index: UInt64(trials.count)))
     }

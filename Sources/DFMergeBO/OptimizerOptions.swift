@@ -52,8 +52,8 @@ public struct OptimizerOptions: Sendable, Equatable {
   public enum Modelling: String, Sendable, Hashable, CaseIterable {
     /// The objective: one process for the aggregate of the scores.
     case aggregate
-    /// The tasks: one process each, independent given the trials; the acquisition is that of their
-    /// aggregate. T times the cost.
+    /// The tasks: one process each; the acquisition is that of their aggregate. T times the cost,
+    /// half as much again for the minimum and the geometric mean.
     case tasks
   }
 
@@ -67,9 +67,10 @@ public struct OptimizerOptions: Sendable, Equatable {
   public var acquisition: Acquisition
   public var design: Design
   public var search: Search
-  /// What is modelled where there are several tasks; tasks with a floor have a model of their own
-  /// in either case.
-  public var modelling: Modelling
+  /// What is modelled where there are several tasks; nil takes what we measured to be better:
+  /// the tasks for their minimum, the aggregate otherwise. Tasks with a floor have a model of
+  /// their own in either case.
+  public var modelling: Modelling?
   /// What a first stage, on a fixed subset of the evaluation, costs as a share of a full
   /// evaluation: in (0, 1), such as 0.25 for a quarter of the examples. nil: evaluations have one
   /// stage.
@@ -79,7 +80,7 @@ public struct OptimizerOptions: Sendable, Equatable {
     seed: UInt64 = 0, initial: Int = 10, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
-    design: Design = .sobol, search: Search = .incumbents, modelling: Modelling = .aggregate,
+    design: Design = .sobol, search: Search = .incumbents, modelling: Modelling? = nil,
     subsetShare: Double? = nil
   ) {
     self.seed = seed

@@ -67,19 +67,20 @@ final class AcquisitionFunction {
     feasibility = Feasibility(stack, floors: model.roles.map(\.standardisedFloor))
     self.form = incumbents.isAnyFeasible ? form : .feasibility
     self.incumbents = incumbents
-    objective = AcquisitionFunction.objective(stack, model.aggregation, random)
+    objective = AcquisitionFunction.objective(stack, model, random)
     terms = Scratch(stack.samples)
   }
 
   /// The posterior of the objective over the stack: closed where it is Gaussian.
   static func objective(
-    _ stack: OutputStack, _ aggregation: Aggregation, _ random: CounterRandom
+    _ stack: OutputStack, _ model: ObjectiveModel, _ random: CounterRandom
   ) -> any ObjectivePosterior {
-    if aggregation.form == .linear {
-      return LinearObjective(stack, coefficients: aggregation.coefficients)
+    if model.aggregation.form == .linear {
+      return LinearObjective(
+        stack, coefficients: model.aggregation.coefficients,
+        correlation: model.correlation.matrix)
     }
-    return SampledObjective(
-      stack, aggregation: aggregation, random: random.branch("objective.normals"))
+    return SampledObjective(stack, model: model, random: random.branch("objective.normals"))
   }
 
   /// The acquisition at x [d].

@@ -19,13 +19,22 @@ struct Incumbents {
   static func drawn(
     _ model: ObjectiveModel, samples count: Int, random: CounterRandom
   ) throws(DFMergeError) -> ([Posterior], Incumbents) {
+    let points = model.isSelectable.count
+    let block = points * count
+    let normals = Scratch(
+      model.outputs.flatMap { output in
+        // An output without a name is the objective itself.
+        SpaceFilling.normals(
+          rows: points, columns: count,
+          random: output.name.isEmpty ? random : random.branch(output.name))
+      })
+    defer { withExtendedLifetime(normals) {} }
+    if model.outputs.count > 1 { model.correlation.mix(normals.pointer, columns: block) }
     var posteriors: [Posterior] = []
     var draws: [Scratch] = []
-    for output in model.outputs {
-      // An output without a name is the objective itself.
+    for (t, output) in model.outputs.enumerated() {
       let (posterior, drawn) = try output.drawn(
-        points: model.observations.points, samples: count,
-        random: output.name.isEmpty ? random : random.branch(output.name))
+        points: model.observations.points, samples: count, normals: normals.pointer + t * block)
       posteriors.append(posterior)
       draws.append(drawn)
     }

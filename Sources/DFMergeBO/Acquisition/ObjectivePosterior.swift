@@ -18,18 +18,20 @@ protocol ObjectivePosterior {
   func addMomentSlopes(mean u: Double, deviation w: Double)
 }
 
-// A weighted sum of independent Gaussian outputs, which is Gaussian: everything in closed form.
+// A weighted sum of Gaussian outputs, which is Gaussian: everything in closed form.
 //
-// Glossary:  m_s = Σ_t c_t m_ts   σ² = Σ_t c_t² σ_t²   z_s = (m_s - best_s) / σ   h: see Normal
+// Glossary:  m_s = Σ_t c_t m_ts   σ² = Σ_tu ρ_tu c_t σ_t c_u σ_u   z_s = (m_s - best_s) / σ   h: see Normal
 //   ln EI_s = ln σ + ln h(z_s)       ∂ ln EI_s = (h'/h)(z_s) (∂m_s - z_s ∂σ) / σ + ∂σ / σ
 // Sources: Jones, Schonlau and Welch 1998 (EI); Ament et al. 2023 (log forms).
 final class LinearObjective: ObjectivePosterior {
   private let stack: OutputStack
   private let coefficients: [Double]
+  private let correlation: [Double]
   private let slopes: Scratch
   private var sigma = 1.0
 
-  init(_ stack: OutputStack, coefficients: [Double]) {
+  init(_ stack: OutputStack, coefficients: [Double], correlation: [Double]) {
+    self.correlation = correlation
     self.stack = stack
     self.coefficients = coefficients
     slopes = Scratch(stack.samples)
@@ -49,10 +51,19 @@ final class LinearObjective: ObjectivePosterior {
     }
     var variance = 0.0
     for t in coefficients.indices {
-      let part = coefficients[t] * stack.deviations.pointer[t]
-      variance += part * part
+      variance += coefficients[t] * stack.deviations.pointer[t] * correlated(t)
     }
     sigma = variance.squareRoot()
+  }
+
+  /// Σ_u ρ_tu c_u σ_u.
+  private func correlated(_ t: Int) -> Double {
+    let count = coefficients.count
+    var sum = 0.0
+    for u in 0..<count {
+      sum += correlation[t * count + u] * (coefficients[u] * stack.deviations.pointer[u])
+    }
+    return sum
   }
 
   func logImprovements(over best: [Double], into terms: UnsafeMutablePointer<Double>) -> Double {
@@ -83,9 +94,9 @@ final class LinearObjective: ObjectivePosterior {
     }
   }
 
-  /// ∂σ/∂σ_t = c_t² σ_t / σ.
+  /// ∂σ/∂σ_t = c_t Σ_u ρ_tu c_u σ_u / σ.
   private func addDeviationSlope(_ t: Int, _ weight: Double) {
-    let share = coefficients[t] * stack.deviations.pointer[t] / sigma
+    let share = correlated(t) / sigma
     stack.deviationSlopes.pointer[t] += weight * (coefficients[t] * share)
   }
 

@@ -28,14 +28,26 @@ final class SampledObjective: ObjectivePosterior {
   /// η: at v = 0 the smoothing adds η/2 of the spread to an improvement of 0.4 of it.
   static let kink = 0.02
 
-  init(_ stack: OutputStack, aggregation: Aggregation, random: CounterRandom) {
+  init(_ stack: OutputStack, model: ObjectiveModel, random: CounterRandom) {
     self.stack = stack
-    self.aggregation = aggregation
+    aggregation = model.aggregation
     perDraw = max(1, SampledObjective.sampleCount / stack.samples)
     let count = stack.samples * perDraw
     let outputs = stack.count
     let points = SpaceFilling.points(count: count, dimension: outputs, random: random)
-    normals = Scratch(points.map { Normal.quantile($0) })
+    normals = Scratch(count * outputs)
+    // The set is by sample; rows of one output each are what is mixed.
+    let rows = Scratch(count * outputs)
+    for k in 0..<count {
+      for t in 0..<outputs {
+        rows.pointer[t * count + k] = Normal.quantile(points[k * outputs + t])
+      }
+    }
+    model.correlation.mix(rows.pointer, columns: count)
+    for k in 0..<count {
+      for t in 0..<outputs { normals.pointer[k * outputs + t] = rows.pointer[t * count + k] }
+    }
+    withExtendedLifetime(rows) {}
     z = Scratch(outputs)
     g = Scratch(count)
     slopes = Scratch(count * outputs)

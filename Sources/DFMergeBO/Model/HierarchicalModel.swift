@@ -49,9 +49,10 @@ struct HierarchicalModel {
   private let priorCentre: Double
   private let likelihood: MarginalLikelihood
 
-  init(_ observations: Observations) {
+  /// - Parameter clipped: whether collapsed scores are clipped; see ``Standardisation``.
+  init(_ observations: Observations, clipped: Bool = true) {
     self.observations = observations
-    let standardisation = Standardisation(observations.values, clipped: true)
+    let standardisation = Standardisation(observations.values, clipped: clipped)
     self.standardisation = standardisation
     fixedNoise = observations.variances.map { variance in
       guard let variance else { return HierarchicalModel.floorOfLearnedNoise }

@@ -6,8 +6,9 @@ import DFMergeCore
 //   f: the function behind full scores   observations, in this order:
 //     full      y_i = f(x_i) + ε_i                  ε ~ N(0, ν), one per trial
 //     first     u_j = f(x_j) + ε_j + b + e(x_j)     e: see SubsetError; ε_j that of the same trial
-//     pending   believed: the posterior mean given the above, with noise like a full score
-// so that K holds k everywhere, ν where two observations are of one trial, and
+//     pending   believed: the posterior mean of f given the above, with noise of its own like
+//               that of a full score, so that believing leaves the mean as it is
+// so that K holds k everywhere, ν where two told scores are of one trial, and
 // v ((1 - ω) R + ω I) among the first stages. The posterior is of f, hence k alone between x and
 // every observation: a Posterior as any other, with the targets of the first stages less b.
 
@@ -89,7 +90,9 @@ extension Output {
           matrix.pointer[i * n + j] += smooth * k
           if i == j { matrix.pointer[i * n + j] += error.variance * error.roughness }
         }
-        if rows[i] == rows[j] { matrix.pointer[i * n + j] += noise[rows[i]] }
+        if i == j || (rows[i] == rows[j] && i < firstStages.upperBound) {
+          matrix.pointer[i * n + j] += noise[rows[i]]
+        }
       }
     }
     return try Posterior.factor(matrix, n, amplitude: kernel.amplitude)

@@ -3,8 +3,9 @@ import DFMergeCore
 /// What is known of the objective: the outputs that are modelled, how they become the objective,
 /// and what each must not fall below.
 ///
-/// The outputs are taken as independent given the data. They stand in order of their names, so
-/// that the order in which the tasks were named changes no bit.
+/// Each output is a process of its own; their deviations are correlated, see
+/// ``OutputCorrelation``. They stand in order of their names, so that the order in which the tasks
+/// were named changes no bit.
 struct ObjectiveModel {
   /// What an output means to the objective.
   struct Role {
@@ -22,6 +23,7 @@ struct ObjectiveModel {
 
   let roles: [Role]
   let aggregation: Aggregation
+  let correlation: OutputCorrelation
   /// The points [D, d] at which something was told or is pending.
   let observations: Observations
   /// Whether each point may be the best one: a full evaluation or a pending one [D].
@@ -39,6 +41,7 @@ struct ObjectiveModel {
     let aggregation = Aggregation(
       form, weights: roles.map(\.weight), standardisations: roles.map(\.output.standardisation))
     self.aggregation = aggregation
+    correlation = OutputCorrelation(roles.map(\.output.surrogate))
     var means = isSelectable.indices.map { i in
       aggregation.value(roles.map { $0.output.means[i] })
     }

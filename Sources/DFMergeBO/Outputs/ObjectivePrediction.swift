@@ -11,7 +11,7 @@ struct ObjectivePrediction {
     self.model = model
     stack = OutputStack(model.outputs.map(\.posterior))
     objective = AcquisitionFunction.objective(
-      stack, model.aggregation, CounterRandom(seed: 0, purpose: "prediction"))
+      stack, model, CounterRandom(seed: 0, purpose: "prediction"))
   }
 
   /// In the aggregation's units.

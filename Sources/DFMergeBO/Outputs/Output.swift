@@ -52,9 +52,11 @@ extension Output {
   /// seen without noise, and the draws [D, count], row-major. All share one covariance, hence one
   /// factor.
   ///
-  /// - Parameter points: [D, d], row-major.
+  /// - Parameters:
+  ///   - points: [D, d], row-major.
+  ///   - normals: standard normal [D, count], row-major.
   func drawn(
-    points: [Double], samples count: Int, random: CounterRandom
+    points: [Double], samples count: Int, normals: UnsafePointer<Double>
   ) throws(DFMergeError) -> (posterior: Posterior, draws: Scratch) {
     let kernel = surrogate.kernel
     let d = means.count
@@ -81,14 +83,13 @@ extension Output {
     for i in 0..<d { c.pointer[i * d + i] += jitter }
     let root = try Posterior.factor(c, d, amplitude: kernel.amplitude)
 
-    let normals = Scratch(SpaceFilling.normals(rows: d, columns: count, random: random))
     let draws = Scratch(d * count)
-    defer { withExtendedLifetime((root, normals, draws)) {} }
+    defer { withExtendedLifetime((root, draws)) {} }
     for i in 0..<d {
       let row = draws.pointer + i * count
       for s in 0..<count { row[s] = means[i] }
       for j in 0...i {
-        Dense.addScaled(row, root.pointer[i * d + j], normals.pointer + j * count, count)
+        Dense.addScaled(row, root.pointer[i * d + j], normals + j * count, count)
       }
     }
     for i in 0..<d { prior.pointer[i * d + i] += jitter }

@@ -25,6 +25,8 @@ public struct OptionSchema: Sendable {
     case names
     /// An object from task name to a number in the range; every task when it is not empty.
     case numberPerTask(ClosedRange<Double>)
+    /// A JSON value with a form of its own, which the text describes; checked by its owner.
+    case structured(String)
   }
 
   public let name: String
@@ -41,8 +43,8 @@ public struct OptionSchema: Sendable {
     self.summary = summary
   }
 
-  /// The schema as JSON: `name`, `type`, `default`, `summary`, and `minimum`, `maximum`, `choices`
-  /// where the type has them.
+  /// The schema as JSON: `name`, `type`, `default`, `summary`, and `minimum`, `maximum`, `choices`,
+  /// `form` where the type has them.
   public var json: JSONValue {
     var members: [String: JSONValue] = [
       "name": .string(name), "default": defaultValue, "summary": .string(summary),
@@ -79,6 +81,9 @@ public struct OptionSchema: Sendable {
     case .numberPerTask(let limits):
       members["type"] = .string("number_per_task")
       range(limits)
+    case .structured(let form):
+      members["type"] = .string("structured")
+      members["form"] = .string(form)
     }
     return .object(members)
   }

@@ -180,6 +180,7 @@ public struct OptionValues: Sendable {
     case .numberPerTask(let range):
       guard let members = value.objectValue, members.values.allSatisfy({ isNumber($0, in: range) })
       else { throw fail("an object of numbers \(text(range)) by task") }
+    case .structured: break
     }
   }
 

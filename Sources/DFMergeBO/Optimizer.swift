@@ -90,8 +90,8 @@ public final class Optimizer {
   // MARK: - The next point
 
   private func nextPoint() throws(DFMergeError) -> ([Double], Origin) {
+    dropKnownFromQueue()
     let known = history.map(\.point) + pending.map(\.point)
-    queue.removeAll { !$0.repeats && known.contains($0.point) }
     if let queued = queue.first { return (queued.point, .informed) }
     let needsDesign =
       known.count < options.initial || !history.contains { $0.value != nil }

@@ -19,6 +19,11 @@ extension Optimizer {
     /// units.
     public let mean: Double
     public let sd: Double
+    /// The sum of what the scores told miss of the tasks' floors; 0 for a feasible trial.
+    public let violation: Double
+
+    /// Whether no task falls below its floor.
+    public var isFeasible: Bool { violation == 0 }
   }
 
   /// The posterior along one coordinate, all others held.
@@ -31,7 +36,9 @@ extension Optimizer {
     public let sd: [Double]
   }
 
-  /// The best trial. Failed trials are never it; of equals the lowest number wins.
+  /// The best trial: of the feasible ones that of the highest score by `criterion`; while none is
+  /// feasible, the one that misses its floors by the least. Failed trials are never it; of equals
+  /// the lowest number wins.
   ///
   /// Cost: one model fit where trials came in since the last, else O(n³) at most.
   /// - Throws: `.invalidState` before any tell, `.allTrialsFailed` where no trial has a score.
@@ -40,16 +47,20 @@ extension Optimizer {
     var best: Best?
     var highest = -Double.infinity
     for trial in history {
-      guard let value = trial.value else { continue }
+      guard let value = trial.value, let scores = trial.scores else { continue }
+      let violation = objective.violation(scores.values)
+      if let best, violation > best.violation { continue }
       let key: Double
       switch criterion {
       case .observed: key = value
       case .posteriorMean: key = surrogate.posterior.predict(trial.point).mean
       }
-      guard key > highest || best == nil else { continue }
+      if let best, violation == best.violation, !(key > highest) { continue }
       highest = key
       let (mean, sd) = surrogate.predict(trial.point)
-      best = Best(number: trial.number, point: trial.point, value: value, mean: mean, sd: sd)
+      best = Best(
+        number: trial.number, point: trial.point, value: value, mean: mean, sd: sd,
+        violation: violation)
     }
     guard let best else {
       throw DFMergeError(.internalError, "No trial with a score, though the model was fitted.")

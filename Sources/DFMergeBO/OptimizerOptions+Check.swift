@@ -18,6 +18,9 @@ extension OptimizerOptions {
         throw refuse("informed", "has a point \(index) that \(problem)")
       }
     }
+    if let subsetShare, !(subsetShare > 0 && subsetShare < 1) {
+      throw refuse("subset_share", "is \(subsetShare); it must lie between 0 and 1, both excluded")
+    }
     switch acquisition {
     case .expectedImprovement(let xi), .logExpectedImprovement(let xi):
       if !xi.isFinite { throw refuse("xi", "is \(xi); it must be finite") }

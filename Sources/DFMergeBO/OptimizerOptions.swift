@@ -58,12 +58,16 @@ public struct OptimizerOptions: Sendable, Equatable {
   public var acquisition: Acquisition
   public var design: Design
   public var search: Search
+  /// What a first stage, on a fixed subset of the evaluation, costs as a share of a full
+  /// evaluation: in (0, 1), such as 0.25 for a quarter of the examples. nil: evaluations have one
+  /// stage.
+  public var subsetShare: Double?
 
   public init(
     seed: UInt64 = 0, initial: Int = 10, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
-    design: Design = .sobol, search: Search = .incumbents
+    design: Design = .sobol, search: Search = .incumbents, subsetShare: Double? = nil
   ) {
     self.seed = seed
     self.initial = initial
@@ -72,6 +76,7 @@ public struct OptimizerOptions: Sendable, Equatable {
     self.acquisition = acquisition
     self.design = design
     self.search = search
+    self.subsetShare = subsetShare
   }
 
   /// The best that we measured at 20 to 60 evaluations. Add ``diagonalPoints(dimension:)`` to

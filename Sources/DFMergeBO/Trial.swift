@@ -83,4 +83,7 @@ public struct Trial: Sendable, Equatable {
 
   /// True where nothing was learnt: neither a value nor scores of a first stage.
   public var isFailed: Bool { value == nil && subset == nil }
+
+  /// True for a trial that was ended after its first stage.
+  public var endedAfterSubset: Bool { scores == nil && subset != nil }
 }

@@ -472,8 +472,8 @@ dfm_status dfm_optimizer_predict(dfm_optimizer *optimizer, const double *points,
     int64_t n_parameters, double *means, double *sds);
 
 /**
- * Why a loop over points should end: "trials", "max_seconds" or "target", or the empty text to go
- * on. Asking further is allowed all the same.
+ * Why a loop over points should end: "trials", "max_seconds", "target" or "stop_improvement", the
+ * option whose rule says so, or the empty text to go on. Asking further is allowed all the same.
  *
  * @param optimizer [inout] [borrowed] The optimizer.
  * @param out [out] [owned] The text; free it with dfm_text_free.
@@ -488,13 +488,14 @@ dfm_status dfm_optimizer_stop_reason(dfm_optimizer *optimizer, dfm_text **out);
  *
  * @param optimizer [inout] [borrowed] The optimizer.
  * @param out [out] [owned] The text; free it with dfm_text_free.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
- *     (after a fork).
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE
+ *     (after a fork) or DFM_ERROR_NOT_POSITIVE_DEFINITE.
  */
 dfm_status dfm_optimizer_best(dfm_optimizer *optimizer, dfm_text **out);
 
 /**
- * Every trial as JSON: told, running and withdrawn ones, and warnings. No model is fitted.
+ * Every trial as JSON: told, running and withdrawn ones, their cost in full evaluations, and
+ * warnings. No model is fitted.
  *
  * @param optimizer [inout] [borrowed] The optimizer.
  * @param out [out] [owned] The text; free it with dfm_text_free.
@@ -504,8 +505,8 @@ dfm_status dfm_optimizer_best(dfm_optimizer *optimizer, dfm_text **out);
 dfm_status dfm_optimizer_trials(dfm_optimizer *optimizer, dfm_text **out);
 
 /**
- * All that is known as JSON: options, parameters, tasks, trials, best, slices and length-scales of
- * the model, reason to stop, times, warnings.
+ * All that is known as JSON: options, parameters, tasks, trials, best, Pareto front, slices,
+ * length-scales and importance of the parameters, improvement left, reason to stop, times, warnings.
  *
  * @param optimizer [inout] [borrowed] The optimizer.
  * @param out [out] [owned] The text; free it with dfm_text_free.

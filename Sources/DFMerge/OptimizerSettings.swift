@@ -43,10 +43,14 @@ struct OptimizerSettings: Sendable {
       "Final choice among the evaluated points: the best score, or the best posterior mean."),
     OptionSchema(
       "target", .number(-1e300...1e300), default: .null,
-      "Stop once a trial's score is at least this."),
+      "Stop once a trial within the floors has reached this score."),
     OptionSchema(
       "max_seconds", .number(0...1e9), default: .null,
       "Stop after this much wall time, counted anew when a journal is continued."),
+    OptionSchema(
+      "stop_improvement", .number(0...1e300), default: .double(0),
+      "Stop once the largest expected improvement, in score units, is below this for two results "
+        + "in a row; 0 is off."),
   ]
 
   /// What `preset: "paper"` sets (arXiv 2504.18992, authors' code).
@@ -56,7 +60,9 @@ struct OptimizerSettings: Sendable {
 
   /// Options that change neither a suggestion nor what is known: a journal may be continued with
   /// others.
-  static let free: Set<String> = ["trials", "target", "max_seconds", "best_by"]
+  static let free: Set<String> = [
+    "trials", "target", "max_seconds", "stop_improvement", "best_by",
+  ]
 
   let isPaperPreset: Bool
   let trials: Int
@@ -69,6 +75,8 @@ struct OptimizerSettings: Sendable {
   let bestByPosteriorMean: Bool
   let target: Double?
   let maxSeconds: Double?
+  /// 0 for no such rule.
+  let stopImprovement: Double
 
   /// Reads checked values.
   /// - Parameters:
@@ -87,6 +95,7 @@ struct OptimizerSettings: Sendable {
     bestByPosteriorMean = values.word("best_by") == "posterior_mean"
     target = values.values["target"]?.doubleValue
     maxSeconds = values.values["max_seconds"]?.doubleValue
+    stopImprovement = try values.number("stop_improvement")
     let tasks = values.names("tasks")
     guard !tasks.isEmpty else {
       throw DFMergeError(

@@ -30,6 +30,10 @@ public final class Study {
   var journalFailure: DFMergeError?
   /// Values of points that were given in parameter units, which scaling there and back might round.
   var givenValues: [[Double]: [Double]] = [:]
+  /// The improvement that was left after so many results.
+  var keptImprovement: (told: Int, value: Double)?
+  /// Results that the rule on the improvement has judged, and how many in a row had little left.
+  var judged = (told: 0, low: 0)
   let started = SearchClock.now()
   /// Seconds since 1970, for leases; replaced by tests.
   var wallClock: () -> Double = SearchClock.sinceEpoch

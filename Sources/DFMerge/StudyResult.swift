@@ -8,15 +8,19 @@ extension Study {
       "trials": .array(trials.filter(\.isTold).map(json)),
       "running": .array(running.map(json)),
       "withdrawn": .array(trials.filter { $0.state == .withdrawn }.map(json)),
+      "cost": .double(cost),
       "warnings": .array(warnings.map(JSONValue.string)),
     ])
   }
 
   /// The chosen trial as JSON; null while no trial has a score.
-  public var bestJSON: JSONValue {
-    guard let best = try? best() else { return .null }
+  /// - Throws: `.notPositiveDefinite` as ``Optimizer/ask()``.
+  public func bestJSON() throws(DFMergeError) -> JSONValue {
+    guard hasScore else { return .null }
+    let best = try best()
     var members = json(best.trial).objectValue ?? [:]
     members["by"] = .string(best.criterion == .posteriorMean ? "posterior_mean" : "observed")
+    members["feasible"] = .bool(best.violation == 0)
     members["mean"] = best.mean.isFinite ? .double(best.mean) : .null
     members["sd"] = best.sd.isFinite ? .double(best.sd) : .null
     members["interval"] =
@@ -25,7 +29,8 @@ extension Study {
   }
 
   /// Everything that is known, as JSON, in the shape of a search's result: options, parameters,
-  /// tasks, trials, best, slices and length-scales of the model, reason to stop, times, warnings.
+  /// tasks, trials, best, Pareto front, slices, length-scales and importance of the parameters in the
+  /// model, improvement left, reason to stop, times, warnings.
   /// - Throws: `.notPositiveDefinite` as ``Optimizer/ask()``.
   public func resultJSON() throws(DFMergeError) -> JSONValue {
     var members = trialsJSON.objectValue ?? [:]
@@ -42,10 +47,16 @@ extension Study {
         ])
       })
     members["tasks"] = .array(options.objective.tasks.map(JSONValue.string))
-    members["best"] = bestJSON
+    members["best"] = try bestJSON()
     members["slices"] = .array(slicesJSON())
     members["length_scales"] = perName(try? optimizer.lengthScales())
-    members["stop"] = reason.map { .string($0.rawValue) } ?? .null
+    members["importance"] = perName(try? importance())
+    members["pareto"] = .array(paretoFront.map { .int(Int64($0.number)) })
+    let improvement = hasScore ? try improvementLeft() : .nan
+    members["improvement_left"] = improvement.isFinite ? .double(improvement) : .null
+    members["ended"] = reason.map { .string($0.rawValue) } ?? .null
+    members["observations"] = .int(
+      Int64(trials.count { $0.origin == .observation }))
     members["time"] = .object(["total": .double(SearchClock.now() - started)])
     return .object(members)
   }

@@ -34,8 +34,8 @@ public func dfm_optimizer_predict(
   }
 }
 
-/// Why a loop over points should end: "trials", "max_seconds" or "target", or the empty text to go
-/// on. Asking further is allowed all the same.
+/// Why a loop over points should end: "trials", "time" (max_seconds), "target" or "improvement"
+/// (stop_improvement), or the empty text to go on. Asking further is allowed all the same.
 ///
 /// - Parameter optimizer: [inout] [borrowed] The optimizer.
 /// - Parameter out: [out] [owned] The text; free it with dfm_text_free.
@@ -58,8 +58,8 @@ public func dfm_optimizer_stop_reason(
 ///
 /// - Parameter optimizer: [inout] [borrowed] The optimizer.
 /// - Parameter out: [out] [owned] The text; free it with dfm_text_free.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
-///   (after a fork).
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE
+///   (after a fork) or DFM_ERROR_NOT_POSITIVE_DEFINITE.
 @_cdecl("dfm_optimizer_best")
 public func dfm_optimizer_best(
   _ optimizer: DFMOptimizerRef?, _ out: UnsafeMutablePointer<DFMTextRef?>?
@@ -67,11 +67,13 @@ public func dfm_optimizer_best(
   guarded { () throws(DFMergeError) in
     let box = try OptimizerBox.get(optimizer)
     _ = try required(out, "out")
-    try TextBox.hand(try box.serially { $0.bestJSON }, to: out)
+    let best = try box.serially { study throws(DFMergeError) in try study.bestJSON() }
+    try TextBox.hand(best, to: out)
   }
 }
 
-/// Every trial as JSON: told, running and withdrawn ones, and warnings. No model is fitted.
+/// Every trial as JSON: told, running and withdrawn ones, their cost in full evaluations, and
+/// warnings. No model is fitted.
 ///
 /// - Parameter optimizer: [inout] [borrowed] The optimizer.
 /// - Parameter out: [out] [owned] The text; free it with dfm_text_free.
@@ -88,8 +90,8 @@ public func dfm_optimizer_trials(
   }
 }
 
-/// All that is known as JSON: options, parameters, tasks, trials, best, slices and length-scales of
-/// the model, reason to stop, times, warnings.
+/// All that is known as JSON: options, parameters, tasks, trials, best, Pareto front, slices,
+/// length-scales and importance of the parameters, improvement left, reason to stop, times, warnings.
 ///
 /// - Parameter optimizer: [inout] [borrowed] The optimizer.
 /// - Parameter out: [out] [owned] The text; free it with dfm_text_free.

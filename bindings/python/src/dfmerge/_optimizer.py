@@ -241,8 +241,32 @@ class Optimizer:
         return value
 
     @property
+    def best_trials(self) -> list[OptimizerTrial]:
+        """The trials between which only a preference among the tasks can choose (Pareto front)."""
+        front = set(self.to_dict()["pareto"])
+        return [trial for trial in self.trials if trial.number in front]
+
+    @property
+    def cost(self) -> float:
+        """What the evaluations told have cost, in full ones; added trials cost nothing."""
+        return float(self._parsed(lib.dfm_optimizer_trials)["cost"])
+
+    @property
+    def improvement_left(self) -> float | None:
+        """The largest improvement that one more evaluation is expected to bring.
+
+        In score units; None while no trial has a score.
+        """
+        found = self.to_dict()["improvement_left"]
+        return None if found is None else float(found)
+
+    @property
     def should_stop(self) -> str | None:
-        """Why a loop should end: "trials", "max_seconds" or "target"; None to go on."""
+        """Why a loop should end; None to go on.
+
+        "trials", "target", "time" (option ``max_seconds``) or "improvement" (``stop_improvement``:
+        little left to gain at two results in a row, as seen at each reading of this).
+        """
         self._check_open()
         return text(lib.dfm_optimizer_stop_reason, self._handle.value) or None
 
@@ -274,6 +298,14 @@ class Optimizer:
         )
         found = list(zip(means, sds, strict=True))
         return found if many else found[0]
+
+    def importance(self) -> dict[str, float]:
+        """Each parameter's share of the variation of the expected score; they sum to 1.
+
+        Empty while no trial has a score.
+        """
+        shares = self.to_dict()["importance"]
+        return {name: float(shares[name]) for name in self.parameters if name in shares}
 
     def slices(self) -> list[dict[str, Any]]:
         """What the model expects along each parameter, the others at the best trial.
@@ -372,6 +404,7 @@ class Optimizer:
         return {
             **data,
             "models": self.parameters,
+            "slices": [{**curve, "model": curve["name"], "group": None} for curve in data["slices"]],
             "trials": [renamed(trial) for trial in data["trials"]],
             "best": None if best is None else renamed(best),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -46,12 +47,11 @@ class Loop:
         self._catch = catch
         self._callbacks = callbacks
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._has_own_budget = n_trials is not None
-        told = sum(trial.state in ("complete", "failed") for trial in optimizer.trials)
-        self._budget = n_trials if n_trials is not None else optimizer._total - told
-        self._done = 0 if self._has_own_budget else told
-        self._bar = Progress(shows_bar, self._done + self._budget, "optimising")
-        self._started = 0
+        self._own_budget = n_trials
+        #: Trials begun and told by this loop.
+        self._begun = 0
+        self._told = 0
+        self._bar = Progress(shows_bar, n_trials or optimizer._total, "optimising")
         self._error: BaseException | None = None
         self._ends = False
         self._lock = threading.Lock()
@@ -141,14 +141,19 @@ class Loop:
         optimizer = self._optimizer
         with self._lock:
             late = self._deadline is not None and time.monotonic() >= self._deadline
-            if self._ends or late or optimizer._stopped or self._started >= self._budget:
+            if self._ends or late or optimizer._stopped or self._has_enough():
                 return None
-            reason = optimizer.should_stop
-            if reason is not None and not (reason == "trials" and self._has_own_budget):
-                return None
-            self._started += 1
+            self._begun += 1
             trial = optimizer._take_left()
         return optimizer.ask() if trial is None else trial
+
+    def _has_enough(self) -> bool:
+        reason = self._optimizer.should_stop
+        if self._own_budget is not None:
+            return reason not in (None, "trials") or self._begun >= self._own_budget
+        # What the other threads have under way will be told, too.
+        out = self._begun - self._told
+        return reason is not None or self._optimizer.cost + out >= self._optimizer._total
 
     def _evaluate(self, trial: OptimizerTrial, call: Caller) -> BaseException | None:
         """Evaluate and tell; what ends the loop is returned."""
@@ -169,7 +174,7 @@ class Loop:
             self._release(trial)
             return error
         with self._lock:
-            self._done += 1
+            self._told += 1
             self._show()
         if self._callbacks and error is None:
             told = next(t for t in optimizer.trials if t.number == trial.number)
@@ -185,5 +190,7 @@ class Loop:
 
     def _show(self) -> None:
         if self._bar.is_shown:
-            values = [t.value for t in self._optimizer.trials if t.value is not None]
-            self._bar.update("trial", self._done, max(values, default=float("nan")))
+            told = [t for t in self._optimizer.trials if t.state in ("complete", "failed")]
+            done = len(told) if self._own_budget is None else self._told
+            values = [trial.value for trial in told if trial.value is not None]
+            self._bar.update("trial", done, max(values, default=math.nan))

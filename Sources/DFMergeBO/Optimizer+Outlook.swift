@@ -8,9 +8,11 @@ extension Optimizer {
   /// ``OptimizerOptions/subsetShare``; every other trial 1, failed ones included. Knowledge from
   /// elsewhere (``Origin/observation``) costs nothing.
   public var cost: Double {
-    history.reduce(0) { total, trial in
+    let share = options.subsetShare ?? 1
+    let open = pending.filter { pendingSubsets[$0.number] != nil }
+    return history.reduce(Double(open.count) * share) { total, trial in
       if trial.origin == .observation { return total }
-      return total + (trial.endedAfterSubset ? options.subsetShare ?? 1 : 1)
+      return total + (trial.endedAfterSubset ? share : 1)
     }
   }
 
@@ -26,14 +28,14 @@ extension Optimizer {
   /// Cost:       one ``ask()``.
   /// - Throws: as ``best(by:)`` without scores.
   public func improvementLeft() throws(DFMergeError) -> Double {
-    let surrogate = try surrogate()
+    let model = try model()
     let function = try AcquisitionFunction(
-      .logNoisyExpectedImprovement(samples: Optimizer.improvementSamples), surrogate: surrogate,
-      highest: 0,
+      .logNoisyExpectedImprovement(samples: Optimizer.improvementSamples), model: model,
+      highest: nil,
       random: CounterRandom(
         seed: options.seed, purpose: "improvement.draws", index: UInt64(history.count)))
     let search = AcquisitionSearch(
-      function: function, surrogate: surrogate, known: [], seed: options.seed,
+      function: function, surrogate: model, known: [], seed: options.seed,
       number: history.count)
     return exp(function.value(search.maximise(.incumbents)))
   }
@@ -54,7 +56,7 @@ extension Optimizer {
   ///             table 2 (f).
   /// - Throws: as ``best(by:)`` without scores.
   public func importance() throws(DFMergeError) -> [Double] {
-    let surrogate = try surrogate()
+    let prediction = try ObjectivePrediction(model())
     let d = dimension
     let random = CounterRandom(seed: 0, purpose: "importance")
     let points = SpaceFilling.points(
@@ -63,11 +65,11 @@ extension Optimizer {
     for i in 0..<Optimizer.importancePoints {
       let offset = 2 * d * i
       var x = Array(points[offset..<(offset + d)])
-      let mean = surrogate.posterior.predict(x).mean
+      let mean = prediction.standardised(x).mean
       for k in 0..<d {
         let kept = x[k]
         x[k] = points[offset + d + k]
-        let change = surrogate.posterior.predict(x).mean - mean
+        let change = prediction.standardised(x).mean - mean
         effects[k] += change * change
         x[k] = kept
       }

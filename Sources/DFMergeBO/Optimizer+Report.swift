@@ -1,4 +1,5 @@
 import DFMergeCore
+import Glibc
 
 extension Optimizer {
   /// What makes a trial the best one.
@@ -19,7 +20,8 @@ extension Optimizer {
     /// units.
     public let mean: Double
     public let sd: Double
-    /// The sum of what the scores told miss of the tasks' floors; 0 for a feasible trial.
+    /// The sum of what the tasks miss of their floors, 0 for a feasible trial: by the scores told
+    /// for ``Criterion/observed``, by their posterior means for ``Criterion/posteriorMean``.
     public let violation: Double
 
     /// Whether no task falls below its floor.
@@ -37,27 +39,33 @@ extension Optimizer {
   }
 
   /// The best trial: of the feasible ones that of the highest score by `criterion`; while none is
-  /// feasible, the one that misses its floors by the least. Failed trials are never it; of equals
-  /// the lowest number wins.
+  /// feasible, the one that misses its floors by the least. Failed trials, and those that ended
+  /// after their first stage, are never it; of equals the lowest number wins.
   ///
   /// Cost: one model fit where trials came in since the last, else O(n³) at most.
   /// - Throws: `.invalidState` before any tell, `.allTrialsFailed` where no trial has a score.
   public func best(by criterion: Criterion = .posteriorMean) throws(DFMergeError) -> Best {
-    let surrogate = try surrogate()
+    let prediction = try ObjectivePrediction(model())
     var best: Best?
     var highest = -Double.infinity
     for trial in history {
       guard let value = trial.value, let scores = trial.scores else { continue }
-      let violation = objective.violation(scores.values)
-      if let best, violation > best.violation { continue }
       let key: Double
+      let violation: Double
       switch criterion {
-      case .observed: key = value
-      case .posteriorMean: key = surrogate.posterior.predict(trial.point).mean
+      case .observed:
+        key = value
+        violation = objective.violation(scores.values)
+      case .posteriorMean:
+        key = prediction.standardised(trial.point).mean
+        violation = prediction.violation(trial.point)
       }
-      if let best, violation == best.violation, !(key > highest) { continue }
+      if let best {
+        if violation > best.violation { continue }
+        if violation == best.violation, !(key > highest) { continue }
+      }
       highest = key
-      let (mean, sd) = surrogate.predict(trial.point)
+      let (mean, sd) = prediction.predict(trial.point)
       best = Best(
         number: trial.number, point: trial.point, value: value, mean: mean, sd: sd,
         violation: violation)
@@ -75,7 +83,7 @@ extension Optimizer {
     if let problem = Optimizer.problem(of: point, dimension: dimension) {
       throw DFMergeError(.invalidArgument, "The point to predict at \(problem).")
     }
-    let (mean, deviation) = try surrogate().predict(point)
+    let (mean, deviation) = try ObjectivePrediction(model()).predict(point)
     return (mean, deviation)
   }
 
@@ -97,7 +105,7 @@ extension Optimizer {
     if let point, let problem = Optimizer.problem(of: point, dimension: dimension) {
       throw DFMergeError(.invalidArgument, "The point of the slices \(problem).")
     }
-    let surrogate = try surrogate()
+    let prediction = try ObjectivePrediction(model())
     let centre: [Double]
     if let point { centre = point } else { centre = try best(by: .posteriorMean).point }
     let at = (0..<count).map { Double($0) / Double(count - 1) }
@@ -107,7 +115,7 @@ extension Optimizer {
       var deviations: [Double] = []
       for coordinate in at {
         x[k] = coordinate
-        let (mean, deviation) = surrogate.predict(x)
+        let (mean, deviation) = prediction.predict(x)
         means.append(mean)
         deviations.append(deviation)
       }
@@ -116,10 +124,15 @@ extension Optimizer {
   }
 
   /// The model's length-scale per dimension: short where the score reacts to a coordinate, long
-  /// where it does not. The paper's model repeats its one length-scale.
+  /// where it does not. The paper's model repeats its one length-scale; of tasks that are modelled
+  /// separately it is their geometric mean.
   ///
   /// - Throws: as ``best(by:)`` without scores.
   public func lengthScales() throws(DFMergeError) -> [Double] {
-    try surrogate().kernel.lengthScales
+    let parts = try model().roles.filter { $0.weight > 0 }.map(\.output.surrogate.kernel)
+    if parts.count == 1 { return parts[0].lengthScales }
+    return (0..<dimension).map { k in
+      exp(parts.reduce(0) { $0 + log($1.lengthScales[k]) } / Double(parts.count))
+    }
   }
 }

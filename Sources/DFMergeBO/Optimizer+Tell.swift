@@ -20,7 +20,9 @@ extension Optimizer {
   public func tell(_ number: Int, scores: Scores) throws(DFMergeError) {
     let suggestion = try pendingSuggestion(number)
     try record(
-      Trial(number: number, point: suggestion.point, origin: suggestion.origin, scores: scores))
+      Trial(
+        number: number, point: suggestion.point, origin: suggestion.origin, scores: scores,
+        subset: pendingSubsets[number]))
   }
 
   /// Records the score of a pending suggestion of an objective with a single task.
@@ -59,7 +61,9 @@ extension Optimizer {
     history.insert(trial, at: slot)
     pending.removeAll { $0.number == trial.number }
     nextNumber = max(nextNumber, trial.number + 1)
-    cachedSurrogate = nil
+    pendingSubsets[trial.number] = nil
+    if !trial.endedAfterSubset { cachedFits = nil }
+    cachedModel = nil
   }
 
   /// Adds what is known of a point from elsewhere: another run, a baseline. Counts as a trial,
@@ -82,6 +86,7 @@ extension Optimizer {
   public func withdraw(_ number: Int) throws(DFMergeError) {
     let suggestion = try pendingSuggestion(number)
     pending.removeAll { $0.number == number }
+    pendingSubsets[number] = nil
     if suggestion.origin == .informed, !options.informed.contains(suggestion.point) {
       queue.insert(QueuedPoint(point: suggestion.point, repeats: true), at: 0)
     }
@@ -89,7 +94,11 @@ extension Optimizer {
 
   /// Makes a suggestion of an earlier life pending again: how a run with several workers resumes.
   /// One that is pending or told already is left as it is.
-  public func reopen(_ suggestion: Suggestion) {
+  ///
+  /// - Parameter subset: the scores of its first stage, where ``tellSubset(_:scores:)`` found the
+  ///   full evaluation worth its cost; scores of another number than the objective's tasks or not
+  ///   finite are not taken.
+  public func reopen(_ suggestion: Suggestion, subset: Scores? = nil) {
     let isKnown =
       pending.contains { $0.number == suggestion.number }
       || history.contains { $0.number == suggestion.number }
@@ -98,6 +107,9 @@ extension Optimizer {
     dropKnownFromQueue()
     let slot = pending.firstIndex { $0.number > suggestion.number } ?? pending.endIndex
     pending.insert(suggestion, at: slot)
+    if let subset, (try? check(subset, of: suggestion.number)) != nil {
+      pendingSubsets[suggestion.number] = subset
+    }
     nextNumber = max(nextNumber, suggestion.number + 1)
     if let queued = queue.firstIndex(where: { $0.point == suggestion.point }) {
       queue.remove(at: queued)

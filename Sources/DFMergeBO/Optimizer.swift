@@ -34,7 +34,11 @@ public final class Optimizer {
 
   var queue: [QueuedPoint] = []
   var nextNumber = 0
-  var cachedSurrogate: Surrogate?
+  /// First stages told of pending suggestions, by number.
+  var pendingSubsets: [Int: Scores] = [:]
+  /// Fits to the full evaluations, and the model of the trials told.
+  var cachedFits: [Surrogate]?
+  var cachedModel: ObjectiveModel?
 
   /// Largest dimension: beyond it a Gaussian process over so few trials says nothing.
   public static let maximumDimension = 1000
@@ -104,42 +108,13 @@ public final class Optimizer {
       let design = InitialDesign(options: options, dimension: dimension)
       return (design.firstPoint(notIn: known), .initial)
     }
-    let fitted = try surrogate().believing(pending.map(\.point))
-    let highest = history.compactMap(\.value).max() ?? 0
+    let model = try model(believing: pending)
     let function = try AcquisitionFunction(
-      options.acquisition, surrogate: fitted, highest: highest,
+      options.acquisition, model: model, highest: highestFeasible,
       random: CounterRandom(
         seed: options.seed, purpose: "acquisition.draws", index: UInt64(nextNumber)))
     let search = AcquisitionSearch(
-      function: function, surrogate: fitted, known: known, seed: options.seed, number: nextNumber)
+      function: function, surrogate: model, known: known, seed: options.seed, number: nextNumber)
     return (search.maximise(options.search), .search)
-  }
-
-  /// The model of the trials told; at least one must have a score.
-  func surrogate() throws(DFMergeError) -> Surrogate {
-    if let cachedSurrogate { return cachedSurrogate }
-    guard let lowest = history.compactMap(\.value).min() else {
-      throw DFMergeError(
-        history.isEmpty ? .invalidState : .allTrialsFailed,
-        history.isEmpty
-          ? "No trial has been told yet; tell at least one score first."
-          : "All \(history.count) trials failed; there is no score to model.")
-    }
-    let observations = Observations(
-      dimension: dimension, points: history.flatMap(\.point),
-      values: history.map { $0.value ?? lowest }, variances: history.map(\.variance))
-    let fitted: Surrogate
-    switch options.model {
-    case .isotropic:
-      fitted = try IsotropicModel.fit(
-        observations, seed: UInt32(truncatingIfNeeded: options.seed),
-        fitNumber: history.count - options.initial)
-    case .hierarchical:
-      fitted = try HierarchicalModel(observations).fit(
-        random: CounterRandom(
-          seed: options.seed, purpose: "model.starts", index: UInt64(history.count)))
-    }
-    cachedSurrogate = fitted
-    return fitted
   }
 }

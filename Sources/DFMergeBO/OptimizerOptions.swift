@@ -48,6 +48,15 @@ public struct OptimizerOptions: Sendable, Equatable {
     case incumbents
   }
 
+  /// What is modelled where an objective has several tasks.
+  public enum Modelling: String, Sendable, Hashable, CaseIterable {
+    /// The objective: one process for the aggregate of the scores.
+    case aggregate
+    /// The tasks: one process each, independent given the trials; the acquisition is that of their
+    /// aggregate. T times the cost.
+    case tasks
+  }
+
   /// Seed of every random choice. With ``Design/uniform`` at most 2³² - 1, as numpy demands.
   public var seed: UInt64
   /// Trials before the first search; informed and queued points count. At least 0.
@@ -58,6 +67,9 @@ public struct OptimizerOptions: Sendable, Equatable {
   public var acquisition: Acquisition
   public var design: Design
   public var search: Search
+  /// What is modelled where there are several tasks; tasks with a floor have a model of their own
+  /// in either case.
+  public var modelling: Modelling
   /// What a first stage, on a fixed subset of the evaluation, costs as a share of a full
   /// evaluation: in (0, 1), such as 0.25 for a quarter of the examples. nil: evaluations have one
   /// stage.
@@ -67,7 +79,8 @@ public struct OptimizerOptions: Sendable, Equatable {
     seed: UInt64 = 0, initial: Int = 10, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
-    design: Design = .sobol, search: Search = .incumbents, subsetShare: Double? = nil
+    design: Design = .sobol, search: Search = .incumbents, modelling: Modelling = .aggregate,
+    subsetShare: Double? = nil
   ) {
     self.seed = seed
     self.initial = initial
@@ -76,6 +89,7 @@ public struct OptimizerOptions: Sendable, Equatable {
     self.acquisition = acquisition
     self.design = design
     self.search = search
+    self.modelling = modelling
     self.subsetShare = subsetShare
   }
 

@@ -90,8 +90,8 @@ import Testing
     // Pending suggestions say nothing about what is left.
     _ = try one.ask(2)
     #expect(try one.improvementLeft() == left)
-    let surrogate = try one.surrogate()
-    let best = surrogate.standardisation.score(surrogate.meansAtData.max() ?? 0)
+    let model = try one.model()
+    let best = model.aggregation.score(model.meansAtData.max() ?? 0)
     for i in 0...20 {
       for j in 0...20 {
         // E max(0, f(x) - max f) is at most E max(0, f(x) - f(x_1)), and no less than that of a

@@ -14,7 +14,7 @@ import Glibc
 // harms the merge gets coefficient 0.
 struct AcquisitionSearch {
   let function: AcquisitionFunction
-  let surrogate: Surrogate
+  let surrogate: ObjectiveModel
   /// Every point told or pending: none is suggested again.
   let known: [[Double]]
   let seed: UInt64

@@ -398,6 +398,23 @@ dfm_status dfm_optimizer_tell(dfm_optimizer *optimizer, int64_t number, const do
     const double *variances, int64_t n_tasks);
 
 /**
+ * Tells the scores of a first stage, on a fixed subset of the evaluation, and learns whether the
+ * rest is worth its cost. Needs the option subset_share.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param number [in] The number that dfm_optimizer_ask gave.
+ * @param scores [in] [borrowed] One score per task, on the subset; one that is not finite
+ *     marks the trial as failed.
+ * @param n_tasks [in] Number of scores; must be the number of tasks.
+ * @param worth [out] 1: evaluate the rest and tell the full scores. 0: the trial is settled.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE (no subset_share, not out, told already, after a fork, or after the
+ *     journal could not be written), DFM_ERROR_IO_FAILURE or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_tell_subset(dfm_optimizer *optimizer, int64_t number, const double *scores,
+    int64_t n_tasks, int32_t *worth);
+
+/**
  * Tells that the evaluation of a point failed: it counts as the lowest score told.
  *
  * @param optimizer [inout] [borrowed] The optimizer.
@@ -472,8 +489,8 @@ dfm_status dfm_optimizer_predict(dfm_optimizer *optimizer, const double *points,
     int64_t n_parameters, double *means, double *sds);
 
 /**
- * Why a loop over points should end: "trials", "max_seconds", "target" or "stop_improvement", the
- * option whose rule says so, or the empty text to go on. Asking further is allowed all the same.
+ * Why a loop over points should end: "trials", "time" (max_seconds), "target" or "improvement"
+ * (stop_improvement), or the empty text to go on. Asking further is allowed all the same.
  *
  * @param optimizer [inout] [borrowed] The optimizer.
  * @param out [out] [owned] The text; free it with dfm_text_free.

@@ -10,7 +10,8 @@ struct OptimizerSettings: Sendable {
       "preset", .choice(["default", "paper"]), default: .string("default"),
       "Defaults for the other options: ours, or the paper's exactly."),
     OptionSchema(
-      "trials", .integer(1...1_000_000), default: .int(60), "Number of evaluations in all."),
+      "trials", .integer(1...1_000_000), default: .int(60),
+      "Number of evaluations in all; with subset_share in units of whole evaluations."),
     OptionSchema(
       "initial", .integer(1...1_000_000), default: .int(10),
       "How many of the trials are chosen before the model of the scores is used."),
@@ -39,6 +40,14 @@ struct OptimizerSettings: Sendable {
       "The lowest acceptable score of some tasks, by name; a trial below one is never the best "
         + "while another is not."),
     OptionSchema(
+      "modelling", .choice(["automatic", "tasks", "aggregate"]), default: .string("automatic"),
+      "Whether each task's score has a model of its own or only the aggregate has one; automatic "
+        + "is what measured better."),
+    OptionSchema(
+      "subset_share", .number(0...1), default: .null,
+      "Cost of a first evaluation on a fixed subset, as a share of a whole one: lets the scores of "
+        + "the subset be told first."),
+    OptionSchema(
       "best_by", .choice(["observed", "posterior_mean"]), default: .string("posterior_mean"),
       "Final choice among the evaluated points: the best score, or the best posterior mean."),
     OptionSchema(
@@ -56,6 +65,7 @@ struct OptimizerSettings: Sendable {
   /// What `preset: "paper"` sets (arXiv 2504.18992, authors' code).
   static let paper: [String: JSONValue] = [
     "acquisition": .string("ei"), "xi": .double(0.01), "best_by": .string("observed"),
+    "modelling": .string("aggregate"),
   ]
 
   /// Options that change neither a suggestion nor what is known: a journal may be continued with
@@ -72,6 +82,9 @@ struct OptimizerSettings: Sendable {
   let xi: Double
   let kappa: Double
   let objective: Objective
+  /// nil for what measured better.
+  let modelling: OptimizerOptions.Modelling?
+  let subsetShare: Double?
   let bestByPosteriorMean: Bool
   let target: Double?
   let maxSeconds: Double?
@@ -92,6 +105,8 @@ struct OptimizerSettings: Sendable {
     acquisition = values.word("acquisition") ?? "log_nei"
     xi = try values.number("xi")
     kappa = try values.number("kappa")
+    modelling = values.word("modelling").flatMap(OptimizerOptions.Modelling.init)
+    subsetShare = values.values["subset_share"]?.doubleValue
     bestByPosteriorMean = values.word("best_by") == "posterior_mean"
     target = values.values["target"]?.doubleValue
     maxSeconds = values.values["max_seconds"]?.doubleValue
@@ -112,6 +127,10 @@ struct OptimizerSettings: Sendable {
     try OptimizerSettings.refuseInert(
       [
         ("kappa", acquisition == "ucb", "acquisition 'ucb'"),
+        (
+          "modelling", tasks.count > 1 || given["modelling"]?.stringValue == "automatic",
+          "more than one task"
+        ),
         ("xi", acquisition == "ei" || acquisition == "log_ei", "acquisition 'ei' or 'log_ei'"),
       ], given: given, owner: owner)
   }
@@ -135,6 +154,8 @@ struct OptimizerSettings: Sendable {
     options.seed = seed
     options.initial = initial
     options.informed = informed
+    options.modelling = modelling ?? options.modelling
+    options.subsetShare = subsetShare
     options.acquisition =
       switch acquisition {
       case "ei": .expectedImprovement(xi: xi)

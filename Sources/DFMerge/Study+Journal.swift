@@ -5,6 +5,7 @@ import DFMergeCore
 ///   session      each time the journal is opened; not reproduced by a resumed study
 ///   ask          number, origin, point of the unit cube
 ///   result       number, state, scores and variances, or the reason of a failure
+///   subset       number, scores of the first stage, whether the rest is worth its cost
 ///   withdraw     number, reason
 ///   enqueue      points in parameter units, repeats
 ///   observation  number, values, scores, variances
@@ -45,7 +46,7 @@ extension Study {
     let durably =
       switch event {
       case .ask, .withdrawal: false
-      case .scores, .failure, .queue, .observation: true
+      case .scores, .subset, .failure, .queue, .observation: true
       }
     try append(event.json, durably: durably)
     if case .ask(let suggestion) = event {
@@ -105,6 +106,13 @@ extension Study {
   }
 
   private func replay(_ journal: Journal) throws(DFMergeError) {
+    // A suggestion is made pending with its first stage at once, where one was told later.
+    var worthMore: [Int: Scores] = [:]
+    for line in journal.events {
+      if case .subset(let number, let scores, true)? = StudyEvent(line) {
+        worthMore[number] = scores
+      }
+    }
     for (index, line) in journal.events.enumerated().dropFirst() {
       switch line["type"]?.stringValue {
       case "session": continue
@@ -115,7 +123,10 @@ extension Study {
         trials[number].asked = line["asked"]?.doubleValue ?? trials[number].asked
         trials[number].told = line["told"]?.doubleValue ?? trials[number].told
       default:
-        guard let event = StudyEvent(line), fits(event), (try? apply(event)) != nil else {
+        let number = line["number"]?.intValue ?? -1
+        guard let event = StudyEvent(line), fits(event),
+          (try? apply(event, subset: worthMore[number])) != nil
+        else {
           throw DFMergeError(
             .journalDamaged,
             "Event \(index + 1) of the journal '\(journal.path)' does not follow from those before "
@@ -137,6 +148,11 @@ extension Study {
         && suggestion.point.allSatisfy { (0...1).contains($0) }
     case .scores(let number, _), .failure(let number, _):
       return trials.indices.contains(number) && !trials[number].isTold
+    case .subset(let number, let scores, _):
+      return trials.indices.contains(number) && trials[number].state == .running
+        && trials[number].subset == nil && options.settings.subsetShare != nil
+        && scores.values.count == options.objective.taskCount
+        && scores.values.allSatisfy(\.isFinite)
     case .withdrawal(let number, _): return trials.indices.contains(number)
     case .queue(let points, _): return points.allSatisfy { space.problem(of: $0) == nil }
     case .observation(_, let values, _): return space.problem(of: values) == nil

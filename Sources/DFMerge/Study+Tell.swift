@@ -30,6 +30,43 @@ extension Study {
     try tell(number, scores: Scores([value], variances: [variance]))
   }
 
+  /// Records the scores of a trial's first stage, on a fixed subset of the evaluation, and decides
+  /// whether the rest is worth its cost; see ``Optimizer/tellSubset(_:scores:)``. Needs the option
+  /// `subset_share`.
+  /// - Returns: true: evaluate the rest and tell the full scores. False: the trial is settled, or
+  ///   has failed where a score is not finite.
+  /// - Throws: as ``tell(_:scores:)``; `.invalidState` also without `subset_share`, where the first
+  ///   stage is told already, or where the trial is withdrawn.
+  public func tellSubset(_ number: Int, scores: Scores) throws(DFMergeError) -> Bool {
+    try checkOpen(number)
+    guard trials[number].state == .running else {
+      throw DFMergeError(
+        .invalidState,
+        "Trial \(number) is withdrawn; tell its full scores, or ask for another trial.")
+    }
+    let scores = try checked(scores, of: "the first stage of trial \(number)")
+    guard options.settings.subsetShare != nil else {
+      throw DFMergeError(
+        .invalidState,
+        "The first stage of trial \(number) was told, but evaluations have one stage; set the "
+          + "option 'subset_share'.", context: ["option": "subset_share"])
+    }
+    guard scores.values.allSatisfy(\.isFinite) else {
+      try tell(number, scores: scores)
+      return false
+    }
+    let isWorthMore = try optimizer.tellSubset(number, scores: scores)
+    try commit(.subset(number: number, scores, isWorthMore: isWorthMore))
+    if !isWorthMore { try writeTold(number) }
+    return isWorthMore
+  }
+
+  /// Records the score of a first stage of a study with a single task.
+  /// - Throws: as ``tellSubset(_:scores:)``.
+  public func tellSubset(_ number: Int, value: Double) throws(DFMergeError) -> Bool {
+    try tellSubset(number, scores: Scores([value]))
+  }
+
   /// Records that the evaluation of a trial failed. It counts as the lowest score told, and is
   /// never the best.
   /// - Parameter reason: for the record; nil for none.
@@ -89,6 +126,7 @@ extension Study {
   // MARK: - Checks
 
   private func checkOpen(_ number: Int) throws(DFMergeError) {
+    try checkJournal()
     guard trials.indices.contains(number) else {
       throw DFMergeError(
         .invalidArgument,

@@ -101,11 +101,13 @@ public final class Study {
   }
 
   /// Applies an event, live or replayed. Nothing changes when it throws.
-  func apply(_ event: StudyEvent) throws(DFMergeError) {
+  /// - Parameter subset: for a replayed ask, the first stage that was told later and found worth
+  ///   more.
+  func apply(_ event: StudyEvent, subset: Scores? = nil) throws(DFMergeError) {
     switch event {
     case .ask(let suggestion):
       guard suggestion.number == trials.count else { throw Study.outOfOrder(suggestion.number) }
-      optimizer.reopen(suggestion)
+      optimizer.reopen(suggestion, subset: subset)
       trials.append(
         StudyTrial(
           number: suggestion.number, origin: suggestion.origin,
@@ -113,6 +115,16 @@ public final class Study {
           point: suggestion.point))
     case .scores(let number, let scores):
       try settle(number, scores: scores)
+    case .subset(let number, let scores, let isWorthMore):
+      // Live, the optimiser has settled it already.
+      if !isWorthMore, optimizer.pending.contains(where: { $0.number == number }) {
+        let trial = trials[number]
+        try optimizer.record(
+          Trial(
+            number: number, point: trial.point, origin: trial.origin, scores: nil, subset: scores))
+      }
+      trials[number].subset = scores
+      if !isWorthMore { trials[number].state = .subset }
     case .failure(let number, let reason):
       try settle(number, scores: nil)
       trials[number].reason = reason
@@ -138,7 +150,9 @@ public final class Study {
   private func settle(_ number: Int, scores: Scores?) throws(DFMergeError) {
     let trial = trials[number]
     try optimizer.record(
-      Trial(number: number, point: trial.point, origin: trial.origin, scores: scores))
+      Trial(
+        number: number, point: trial.point, origin: trial.origin, scores: scores,
+        subset: scores == nil ? nil : trial.subset))
     trials[number].reason = nil
     keep(scores, of: number)
   }

@@ -7,6 +7,8 @@ enum StudyEvent: Equatable {
   case ask(Suggestion)
   /// Scores were told.
   case scores(number: Int, Scores)
+  /// The scores of a first stage were told, and whether the rest is worth its cost.
+  case subset(number: Int, Scores, isWorthMore: Bool)
   /// The evaluation failed.
   case failure(number: Int, reason: String?)
   /// A suggestion was taken back.
@@ -46,6 +48,12 @@ extension StudyEvent {
         scored(scores).merging(["number": .int(Int64(number)), "state": .string("complete")]) {
           member, _ in member
         })
+    case .subset(let number, let scores, let isWorthMore):
+      return event(
+        "subset",
+        scored(scores).merging(
+          ["number": .int(Int64(number)), "worth_more": .bool(isWorthMore)]
+        ) { member, _ in member })
     case .failure(let number, let reason):
       return event(
         "result",
@@ -93,6 +101,11 @@ extension StudyEvent {
       } else {
         return nil
       }
+    case ("subset", let number?):
+      guard let scores = scores(), let isWorthMore = json["worth_more"]?.boolValue else {
+        return nil
+      }
+      self = .subset(number: number, scores, isWorthMore: isWorthMore)
     case ("withdraw", let number?): self = .withdrawal(number: number, reason: reason)
     case ("enqueue", nil):
       let points = json["points"]?.arrayValue?.map(numbers) ?? []

@@ -9,6 +9,8 @@ public struct StudyTrial: Sendable, Equatable {
     case running
     /// Told, with a value.
     case complete
+    /// Ended after its first stage, which showed that the rest is not worth its cost.
+    case subset
     /// Told without a value: the evaluation failed.
     case failed
     /// Taken back, by the caller or because its lease ran out. It may still be told.
@@ -25,6 +27,8 @@ public struct StudyTrial: Sendable, Equatable {
   public internal(set) var state = State.running
   /// One score per task, with variances where they are known; nil unless the trial is complete.
   public internal(set) var scores: Scores?
+  /// The scores of the first stage, where there was one.
+  public internal(set) var subset: Scores?
   /// The aggregate that is maximised, and its noise variance where it is known.
   public internal(set) var value: Double?
   public internal(set) var variance: Double?
@@ -42,7 +46,7 @@ public struct StudyTrial: Sendable, Equatable {
   }
 
   /// Whether the trial has been told.
-  public var isTold: Bool { state == .complete || state == .failed }
+  public var isTold: Bool { state != .running && state != .withdrawn }
 
   /// The trial as it stands in a result.
   func json(names: [String], tasks: [String]) -> JSONValue {
@@ -57,6 +61,7 @@ public struct StudyTrial: Sendable, Equatable {
       "value": value.map(JSONValue.double) ?? .null,
       "variance": variance.map(JSONValue.double) ?? .null,
       "scores": scores.map { named(tasks, $0.values.map(JSONValue.double)) } ?? .null,
+      "subset": subset.map { named(tasks, $0.values.map(JSONValue.double)) } ?? .null,
       "variances": scores.map { scores in
         named(
           tasks,

@@ -100,6 +100,35 @@ public func dfm_optimizer_tell(
   }
 }
 
+/// Tells the scores of a first stage, on a fixed subset of the evaluation, and learns whether the
+/// rest is worth its cost. Needs the option subset_share.
+///
+/// - Parameter optimizer: [inout] [borrowed] The optimizer.
+/// - Parameter number: [in] The number that dfm_optimizer_ask gave.
+/// - Parameter scores: [in] [borrowed] One score per task, on the subset; one that is not finite
+///   marks the trial as failed.
+/// - Parameter n_tasks: [in] Number of scores; must be the number of tasks.
+/// - Parameter worth: [out] 1: evaluate the rest and tell the full scores. 0: the trial is settled.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+///   DFM_ERROR_INVALID_STATE (no subset_share, not out, told already, after a fork, or after the
+///   journal could not be written), DFM_ERROR_IO_FAILURE or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+@_cdecl("dfm_optimizer_tell_subset")
+public func dfm_optimizer_tell_subset(
+  _ optimizer: DFMOptimizerRef?, _ number: Int64, _ scores: UnsafePointer<Double>?,
+  _ n_tasks: Int64, _ worth: UnsafeMutablePointer<Int32>?
+) -> dfm_status {
+  guarded { () throws(DFMergeError) in
+    let box = try OptimizerBox.get(optimizer)
+    let number = try count(number, "number")
+    let worth = try required(worth, "worth")
+    let told = try box.scores(scores, nil, n_tasks)
+    let isWorthMore = try box.serially { study throws(DFMergeError) in
+      try study.tellSubset(number, scores: told)
+    }
+    worth.pointee = isWorthMore ? 1 : 0
+  }
+}
+
 /// Tells that the evaluation of a point failed: it counts as the lowest score told.
 ///
 /// - Parameter optimizer: [inout] [borrowed] The optimizer.

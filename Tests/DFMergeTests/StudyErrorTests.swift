@@ -69,6 +69,21 @@ import Testing
     #expect(study.trials[0].reason?.contains("'b'") == true)
   }
 
+  @Test func testFirstStage_needsAShareAndATrialThatIsOut() throws {
+    let plain = try StudyFixture.study()
+    _ = try plain.ask()
+    let error = failure { _ = try plain.tellSubset(0, value: 1) }
+    #expect(error?.code == .invalidState && error?.message.contains("subset_share") == true)
+    let study = try StudyFixture.study(#"{"subset_share":0.5}"#)
+    _ = try study.ask(2)
+    #expect(failure { _ = try study.tellSubset(7, value: 1) }?.code == .invalidArgument)
+    try study.withdraw(0)
+    #expect(failure { _ = try study.tellSubset(0, value: 1) }?.code == .invalidState)
+    #expect(try !study.tellSubset(1, value: .nan))
+    #expect(study.trials[1].state == .failed)
+    #expect(failure { _ = try StudyFixture.study(#"{"subset_share":1}"#) }?.code == .invalidOption)
+  }
+
   @Test func testPoints_areChecked() throws {
     let study = try StudyFixture.study()
     for point in [[], [0], [0, 3, 1], [0, 7], [-1.1, 3], [.nan, 3]] as [[Double]] {

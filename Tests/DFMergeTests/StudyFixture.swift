@@ -53,5 +53,20 @@ enum StudyFixture {
     { _ = try $0.ask(2) },
   ]
 
+  /// Calls with first stages: asks, tells the subset's score and, where it is worth it, the full one.
+  static let stagedScript: [@Sendable (Study) throws -> Void] =
+    [{ _ = try $0.ask(4) }, { for number in 0..<4 { try tell($0, number) } }]
+    + [_](repeating: tellInStages, count: 8)
+
+  @Sendable private static func tellInStages(_ study: Study) throws {
+    let number = try study.ask(2)[0].number
+    if try study.tellSubset(number, value: score(study.trials[number].values) - 0.05) {
+      if number % 3 == 0 { try study.withdraw(number) }
+      try tell(study, number)
+    }
+  }
+
+  static let stagedOptions = #"{"initial":4,"seed":3,"subset_share":0.25}"#
+
   static let options = #"{"initial":5,"seed":7}"#
 }

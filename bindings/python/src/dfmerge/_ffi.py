@@ -225,6 +225,16 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.c_int64,  # n_tasks
         ),
     ),
+    "dfm_optimizer_tell_subset": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.c_int64,  # number
+            ctypes.POINTER(ctypes.c_double),  # scores
+            ctypes.c_int64,  # n_tasks
+            ctypes.POINTER(ctypes.c_int32),  # worth
+        ),
+    ),
     "dfm_optimizer_tell_failed": (
         ctypes.c_int32,
         (

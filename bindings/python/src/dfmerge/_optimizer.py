@@ -170,6 +170,37 @@ class Optimizer:
         scores, variances = map(_doubles, told)
         self._call(lib.dfm_optimizer_tell, index, scores, variances, len(scores))
 
+    def tell_subset(self, trial: OptimizerTrial | int, values: Any) -> bool:
+        """Record the scores of a first stage and decide whether the rest is worth its cost.
+
+        Needs the option ``subset_share``: what evaluating on the fixed subset costs, as a share of
+        a whole evaluation.
+
+        Parameters
+        ----------
+        trial : OptimizerTrial or int
+            What :meth:`ask` gave, or its number.
+        values : float, dict or list
+            The scores on the subset, as for :meth:`tell`; variances are not read.
+
+        Returns
+        -------
+        bool
+            True: evaluate the rest and :meth:`tell` the full scores. False: the trial is settled,
+            or has failed where a score is None or not finite.
+        """
+        index = self._number(trial)
+        told = parsed_scores(values, self.tasks, f"the first stage of trial {index}")
+        if told is None:
+            self.tell(index, reason="The first stage failed.")
+            return False
+        worth = ctypes.c_int32()
+        scores = _doubles(told[0])
+        self._call(
+            lib.dfm_optimizer_tell_subset, index, scores, len(scores), ctypes.byref(worth)
+        )
+        return worth.value != 0
+
     def withdraw(self, trial: OptimizerTrial | int) -> None:
         """Take back a trial that is out, because its worker died; it may be suggested again."""
         self._call(lib.dfm_optimizer_withdraw, self._number(trial))
@@ -404,7 +435,7 @@ class Optimizer:
         return {
             **data,
             "models": self.parameters,
-            "slices": [{**curve, "model": curve["name"], "group": None} for curve in data["slices"]],
+            "slices": [{**line, "model": line["name"], "group": None} for line in data["slices"]],
             "trials": [renamed(trial) for trial in data["trials"]],
             "best": None if best is None else renamed(best),
         }

@@ -190,7 +190,7 @@ class Loop:
 
     def _show(self) -> None:
         if self._bar.is_shown:
-            told = [t for t in self._optimizer.trials if t.state in ("complete", "failed")]
+            told = [t for t in self._optimizer.trials if t.state not in ("running", "withdrawn")]
             done = len(told) if self._own_budget is None else self._told
             values = [trial.value for trial in told if trial.value is not None]
             self._bar.update("trial", done, max(values, default=math.nan))

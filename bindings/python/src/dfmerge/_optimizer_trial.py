@@ -25,13 +25,15 @@ class OptimizerTrial:
         "initial" (the space-filling start), "informed" (queued or known to be good), "search", or
         "observation" (:meth:`Optimizer.add_trial`). None in what :meth:`Optimizer.ask` returns.
     state : str
-        "running", "complete", "failed" or "withdrawn".
+        "running", "complete", "subset" (ended after its first stage), "failed" or "withdrawn".
     value, variance : float or None
         The aggregate of the scores and its noise variance, where known.
     scores : dict of str to float
         One per task; empty unless the trial is complete.
     variances : dict of str to float
         Those that were given.
+    subset : dict of str to float
+        The scores of its first stage, where there was one.
     reason : str or None
         Why it failed or was withdrawn.
     interval : tuple of two floats or None
@@ -46,6 +48,7 @@ class OptimizerTrial:
     variance: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     variances: dict[str, float] = field(default_factory=dict)
+    subset: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     interval: tuple[float, float] | None = None
     _bounds: Mapping[str, tuple[float, float]] = field(
@@ -89,6 +92,7 @@ class OptimizerTrial:
             variance=_optional(data["variance"]),
             scores={k: float(v) for k, v in (data["scores"] or {}).items()},
             variances={k: float(v) for k, v in (data["variances"] or {}).items() if v is not None},
+            subset={k: float(v) for k, v in (data["subset"] or {}).items()},
             reason=data["reason"],
             interval=None if interval is None else (float(interval[0]), float(interval[1])),
             _bounds=bounds,

@@ -31,10 +31,13 @@ class Numeric:
         ends = self._low - margin, self._high + margin
         self._from, self._to = map(math.log, ends) if self._log else ends
 
-    @property
-    def is_discrete(self) -> bool:
-        """Whether the values are countable."""
-        return self._step is not None
+    def neighbours(self, value: Any) -> list[float | int]:
+        """The values one step below and above, of a float or int with a step."""
+        if self._step is None:
+            return []
+        near = [value - self._step, value + self._step]
+        inside = [v for v in near if self._low - 1e-9 <= v <= self._high + 1e-9]
+        return [round(v) if self._is_int else v for v in inside]
 
     def encoded(self, value: Any) -> list[float]:
         """Coordinates of a value."""
@@ -54,12 +57,14 @@ class Numeric:
 class Categorical:
     """A choice: one coordinate per choice (one in all for two), of which the largest wins."""
 
-    is_discrete = True
-
     def __init__(self, distribution: CategoricalDistribution) -> None:
         self._distribution = distribution
         self._choices = distribution.choices
         self.width = 1 if len(self._choices) == 2 else len(self._choices)
+
+    def neighbours(self, value: Any) -> list[Any]:
+        """Every other choice."""
+        return [choice for choice in self._choices if choice is not value]
 
     def encoded(self, value: Any) -> list[float]:
         """Coordinates of a choice."""
@@ -81,11 +86,29 @@ class Space:
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self._axes = {name: _axis(found) for name, found in distributions.items()}
         self.dimension = sum(axis.width for axis in self._axes.values())
-        self.is_discrete = all(axis.is_discrete for axis in self._axes.values())
+        self.has_choices = any(isinstance(axis, Categorical) for axis in self._axes.values())
 
     def covers(self, params: Mapping[str, Any]) -> bool:
         """Whether ``params`` has a value for every axis."""
         return self._axes.keys() <= params.keys()
+
+    def around(self, params: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
+        """``params``, its combinations with other choices, and the neighbours on the grid.
+
+        At most ``most`` combinations of choices; beyond, one other choice at a time.
+        """
+        found = [dict(params)]
+        for name, axis in self._axes.items():
+            if isinstance(axis, Categorical):
+                others = axis.neighbours(params[name])
+                if len(found) * (1 + len(others)) <= most:
+                    found += [{**one, name: other} for one in found for other in others]
+                else:
+                    found += [{**params, name: other} for other in others]
+        for name, axis in self._axes.items():
+            if isinstance(axis, Numeric):
+                found += [{**params, name: other} for other in axis.neighbours(params[name])]
+        return found
 
     def encoded(self, params: Mapping[str, Any]) -> list[float]:
         """The point of the cube of some values."""

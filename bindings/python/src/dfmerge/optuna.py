@@ -37,6 +37,10 @@ __all__ = ["Sampler"]
 _PARAMS_KEY = "dfmerge:params"
 #: Workers that may be between asking and having values; more are taken for dead ones.
 _MOST_UNSEEN = 16
+#: Combinations of choices that are compared.
+_MOST_CHOICES = 64
+#: Points that are drawn where all that are near are known.
+_MOST_DRAWN = 256
 #: Tries to find a point of a discrete space that is not known yet.
 _MOST_REPEATS = 8
 
@@ -166,7 +170,7 @@ def _suggested(
         known = []
         for t in told:
             point = space.encoded(t.params)
-            known.append(space.decoded(point))
+            known.append({name: t.params[name] for name in search_space})
             if not _is_finite(t.value):
                 optimizer.tell(handed_out(point), state="fail")
                 continue
@@ -184,20 +188,69 @@ def _suggested(
             params = _running_params(t, search_space)
             if space.covers(params):
                 point = space.encoded(params)
-                known.append(space.decoded(point))
+                known.append({name: params[name] for name in search_space})
                 handed_out(point)
             elif t.number < number:
                 unseen += 1
+        # The start does not know its own points again once they are rounded to the grid.
+        starts = len(known) < options["initial"] or not complete
         # Workers that have just begun will find what is found here first: leave it to them.
         for _ in range(min(unseen, _MOST_UNSEEN)):
             optimizer.ask()
         found = space.decoded(list(optimizer.ask().params.values()))
-        if space.is_discrete:
-            for _ in range(_MOST_REPEATS):
-                if found not in known:
-                    break
-                found = space.decoded(list(optimizer.ask().params.values()))
+        for _ in range(len(known) + 1 if starts else _MOST_REPEATS):
+            if not starts and (space.has_choices or found in known):
+                found = _best_around(space, optimizer, found, known)
+            if found not in known:
+                break
+            found = space.decoded(list(optimizer.ask().params.values()))
         return found
+
+
+def _best_around(
+    space: Space,
+    optimizer: Optimizer,
+    params: Mapping[str, Any],
+    known: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Of the points near ``params`` that can be taken, the one of the largest expected improvement.
+
+    The suggestion itself lies between grid points and between choices, where nothing can be. Where
+    all near it are known, points are drawn from the whole space; ``params`` itself is the last
+    resort.
+    """
+    candidates = [found for found in space.around(params, _MOST_CHOICES) if found not in known]
+    if not candidates:
+        draw = random.Random(len(known))
+        drawn = (
+            space.decoded([draw.random() for _ in range(space.dimension)])
+            for _ in range(_MOST_DRAWN)
+        )
+        candidates = [found for found in drawn if found not in known]
+    if not candidates:
+        return dict(params)
+
+    def expected(points: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+        encoded = [space.encoded(point) for point in points]
+        return optimizer.predict(
+            [dict(zip(optimizer.parameters, point, strict=True)) for point in encoded]
+        )
+
+    highest = max(mean for mean, _ in expected(known))
+    gains = [_improvement(mean - highest, sd) for mean, sd in expected(candidates)]
+    return candidates[max(range(len(gains)), key=gains.__getitem__)]
+
+
+def _improvement(ahead: float, sd: float) -> tuple[float, float]:
+    """Expected improvement of a normal variable whose mean is ``ahead`` of the best; ties broken.
+
+    Where it is too small for a double, the one in the fewest standard deviations is ahead.
+    """
+    if sd <= 0:
+        return max(ahead, 0.0), ahead
+    z = ahead / sd
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return max(ahead * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density, 0.0), z
 
 
 def _with_constraints(options: Mapping[str, Any], constraints: Sequence[str]) -> dict[str, Any]:

@@ -107,16 +107,18 @@ enum {
 };
 
 /** Scores the candidate that has just been written into the host's memory.
- * trial: its number from 0. coefficients: one per model, n_models of them.
+ * trial: its number from 0. coefficients: n_coefficients of them, one per model, or with the
+ * option groups one per model and group, all groups of the first model first.
  * scores: [out] one per task, n_tasks of them, larger is better.
  * variances: [out] variance of each score; preset to NaN, which means unknown.
  * Returns one of DFM_CALLBACK_*. A score left NaN, or set infinite, marks the trial as failed. */
 typedef int32_t (*dfm_evaluate_fn)(void *user, int64_t trial, const double *coefficients,
-                                   int64_t n_models, double *scores, double *variances,
+                                   int64_t n_coefficients, double *scores, double *variances,
                                    int64_t n_tasks);
 
 /** Measures the diagonal Fisher of model `model` at the weights that have just been written into
- * the host's memory: base + coefficient * (model - base). The values go into `fisher`, by
+ * the host's memory: base + coefficient * (model - base). coefficient is NaN where the groups of
+ * the option groups stand at different ones. The values go into `fisher`, by
  * dfm_fisher_data or dfm_fisher_accumulate; what is left alone is 0. Returns DFM_CALLBACK_OK or
  * DFM_CALLBACK_STOP. */
 typedef int32_t (*dfm_fisher_fn)(void *user, int64_t model, double coefficient, dfm_fisher *fisher);
@@ -608,6 +610,19 @@ dfm_status dfm_search_create(const char *options, dfm_weights *base, dfm_weights
 dfm_status dfm_search_set_evaluate(dfm_search *search, dfm_evaluate_fn callback, void *user);
 
 /**
+ * Sets the callback that scores a candidate on a fixed subset, for the option subset_share. The
+ * callback of dfm_search_set_evaluate then follows only where the whole evaluation is worth its
+ * cost, and tells the scores of all of it, the subset included.
+ *
+ * @param search [inout] [borrowed] The search.
+ * @param callback [in] The function; called on the thread that calls dfm_search_run.
+ * @param user [in] [borrowed] [nullable] Passed to the callback.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
+ *     (also without the option subset_share).
+ */
+dfm_status dfm_search_set_evaluate_subset(dfm_search *search, dfm_evaluate_fn callback, void *user);
+
+/**
  * Sets the callback that measures Fisher values. Not needed with the option fisher = "none".
  *
  * @param search [inout] [borrowed] The search.
@@ -629,7 +644,18 @@ dfm_status dfm_search_set_fisher(dfm_search *search, dfm_fisher_fn callback, voi
 dfm_status dfm_search_set_progress(dfm_search *search, dfm_progress_fn callback, void *user);
 
 /**
- * Runs a search to its number of trials and leaves the best candidate in the target's memory.
+ * Describes a search as JSON: models, tasks, groups of tensors (name, patterns, number of tensors
+ * and elements), number of coefficients, dimension, options, warnings.
+ *
+ * @param search [in] [borrowed] The search.
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
+ */
+dfm_status dfm_search_describe(dfm_search *search, dfm_text **out);
+
+/**
+ * Runs a search until its budget is used up or another of its options ends it, and leaves the best
+ * candidate in the target's memory.
  *
  * Every callback runs on the calling thread. A run that was stopped, by a callback, by the stop
  * flag or by a kill, is continued by a new search with the same settings and the same journal.
@@ -645,7 +671,8 @@ dfm_status dfm_search_set_progress(dfm_search *search, dfm_progress_fn callback,
 dfm_status dfm_search_run(dfm_search *search, const char *journal);
 
 /**
- * The result of a run as JSON: options, trials, best, slices, length-scales, times, warnings.
+ * The result of a run as JSON: options, trials, best, why it ended, margin over baselines, Pareto
+ * front of the tasks, slices, length-scales, importance, times, warnings.
  * After a run that was stopped: the best of the trials that were finished.
  *
  * @param search [in] [borrowed] The search.
@@ -660,7 +687,8 @@ dfm_status dfm_search_result(dfm_search *search, dfm_text **out);
  * they are needed and not yet known.
  *
  * @param search [inout] [borrowed] The search.
- * @param coefficients [in] [borrowed] Array of one coefficient per model.
+ * @param coefficients [in] [borrowed] Array of one coefficient per model; with the
+ *     option groups one per model and group, all groups of the first model first.
  * @param n_coefficients [in] Its length.
  * @param exponent [in] Power of the Fisher weights, 0 to 1.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,

@@ -1,13 +1,16 @@
+import DFMergeBO
 import DFMergeCore
 
 /// Events of a search's journal, in the order in which they appear:
-///   search    once: format, library, options, models, fingerprint of the weights, and
-///             of the target's dtypes
+///   search    once: format, library, options, models, names of the groups, fingerprint of the
+///             weights, and of the target's dtypes
 ///   session   each time the journal is opened; not reproduced by a resumed run
-///   trial     before an evaluation: number, origin, point, coefficients, exponent
-///   result    after it: state, value, variance, scores, variances, or the reason of a failure
+///   trial     before an evaluation: number, origin, point, coefficients, exponent, and what the
+///             stopping rule found
+///   subset    after a first stage: number, scores, variances
+///   result    after a trial: state, value, variance, scores, variances, or the reason of a failure
 ///   timing    seconds of a trial, or of the whole run; not reproduced
-///   best      at the end: the chosen trial
+///   best      at the end: the chosen trial, and why the run ended
 extension Search {
   /// Opens the journal, checks that it belongs to this search, and takes over its finished trials.
   func openJournal(_ path: String) throws(DFMergeError) {
@@ -44,13 +47,16 @@ extension Search {
 
   private var header: JSONValue {
     .object([
-      "type": .string("search"), "format": .int(1), "library": .string(DFMergeVersion.string),
-      "options": options.json, "models": .array(models.map(JSONValue.string)),
+      "type": .string("search"), "format": .int(2), "library": .string(DFMergeVersion.string),
+      "options": options.json, "models": .names(models), "groups": .names(groups.names),
       "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
     ])
   }
 
-  /// A journal may be continued with more trials, and by a later version of the library; everything
+  /// Options that say when a run ends and nothing about its trials.
+  private static let endingOptions: Set = ["trials", "max_seconds", "target", "stop_improvement"]
+
+  /// A journal may be continued to another end, and by a later version of the library; everything
   /// else must be equal.
   private func check(_ found: JSONValue, path: String) throws(DFMergeError) {
     func mismatch(_ what: String, _ old: JSONValue?, _ new: JSONValue?) -> DFMergeError {
@@ -67,16 +73,16 @@ extension Search {
     guard found["type"] == .string("search") else {
       throw mismatch("first event", found["type"], own["type"])
     }
-    for key in ["format", "models", "fingerprint"] where found[key] != own[key] {
+    for key in ["format", "models", "groups", "fingerprint"] where found[key] != own[key] {
       throw mismatch(key == "fingerprint" ? "weights' fingerprint" : key, found[key], own[key])
     }
-    // Journals of the first versions do not have it.
-    if let old = found["target"], old != own["target"] {
-      throw mismatch("target's names, dtypes and shapes (as a checksum)", old, own["target"])
+    if found["target"] != own["target"] {
+      throw mismatch(
+        "target's names, dtypes and shapes (as a checksum)", found["target"], own["target"])
     }
     let old = found["options"]?.objectValue ?? [:]
     let new = own["options"]?.objectValue ?? [:]
-    let keys = Set(old.keys).union(new.keys).subtracting(["trials"])
+    let keys = Set(old.keys).union(new.keys).subtracting(Search.endingOptions)
     for key in keys.sorted() where old[key] != new[key] {
       throw mismatch("option '\(key)'", old[key], new[key])
     }
@@ -93,12 +99,20 @@ extension Search {
   /// must be the same.
   private func replay(_ journal: Journal) throws(DFMergeError) {
     var start: JSONValue?
+    var subset: Scores?
     var found = 0
     for event in journal.events {
       switch event["type"]?.stringValue {
-      case "trial": start = event
+      case "trial":
+        start = event
+        subset = nil
+        stopping.see(
+          event["improvement"]?.doubleValue, before: found, limit: options.stopImprovement)
+      case "subset":
+        if event["number"]?.intValue == found { subset = TrialRecord.scores(of: event) }
       case "result":
-        guard let begun = start, let record = TrialRecord(start: begun, result: event),
+        guard let begun = start,
+          let record = TrialRecord(start: begun, subset: subset, result: event),
           record.number == found, fits(record),
           found < trials.count || (try? take(record)) != nil
         else {
@@ -113,11 +127,15 @@ extension Search {
         }
         found += 1
         start = nil
+        subset = nil
       default: break
       }
     }
     guard found == trials.count else { throw Search.ahead(of: journal.path) }
-    if found > options.trials {
+    if let subset, openSubset?.number != found, subset.values.count == options.tasks.count {
+      openSubset = OpenSubset(number: found, scores: subset, isWorthMore: nil)
+    }
+    if cost >= Double(options.trials) + 1 {
       warnings.append(
         "The journal '\(journal.path)' has \(found) trials, more than the \(options.trials) asked "
           + "for; all of them count.")
@@ -129,10 +147,17 @@ extension Search {
   /// Whether a record can be the next trial of this search; the optimiser checks the rest.
   private func fits(_ record: TrialRecord) -> Bool {
     let coefficients = record.candidate.coefficients
-    return coefficients.count == models.count
-      && zip(options.bounds, coefficients).allSatisfy { $0.contains($1) }
-      && (0...1).contains(record.candidate.exponent)
-      && record.scores.count == (record.isComplete ? options.tasks.count : 0)
+    guard coefficients.count == space.bounds.count,
+      zip(space.bounds, coefficients).allSatisfy({ $0.contains($1) }),
+      (0...1).contains(record.candidate.exponent),
+      record.subset.map({ $0.values.count == options.tasks.count }) ?? true
+    else { return false }
+    guard record.isComplete else { return true }
+    let told = TrialRecord.told(record.scores, variances: record.variances)
+    guard let own = options.objective.value(told.values, variances: told.variances) else {
+      return false
+    }
+    return own.value == record.value && own.variance == record.variance
   }
 }
 

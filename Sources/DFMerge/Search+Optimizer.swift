@@ -2,14 +2,22 @@ import DFMergeBO
 import DFMergeCore
 
 extension Search {
-  /// The optimiser that the options ask for.
+  /// The optimiser that the options ask for, with what is known before the first trial.
   static func makeOptimizer(
-    _ options: SearchOptions, _ space: SearchSpace
+    _ options: SearchOptions, _ space: SearchSpace, _ beginning: SearchBeginning
   ) throws(DFMergeError) -> Optimizer {
     var settings = options.isPaperPreset ? OptimizerOptions.paper : OptimizerOptions.default
     settings.seed = options.seed
     settings.initial = options.initial
     settings.informed = options.isInformed ? space.informedPoints() : []
+    if options.hasSingles {
+      for single in space.singles() {
+        if let point = space.point(of: single.candidate), !settings.informed.contains(point) {
+          settings.informed.append(point)
+        }
+      }
+      settings.initial = max(settings.initial, settings.informed.count)
+    }
     settings.acquisition =
       switch options.acquisition {
       case "ei": .expectedImprovement(xi: options.xi)
@@ -17,24 +25,59 @@ extension Search {
       case "ucb": .upperConfidenceBound(kappa: options.kappa)
       default: OptimizerOptions.default.acquisition
       }
-    return try Optimizer(dimension: space.dimension, options: settings)
+    switch options.modelling {
+    case "tasks": settings.modelling = .tasks
+    case "aggregate": settings.modelling = .aggregate
+    default: break
+    }
+    settings.subsetShare = options.subsetShare
+    let optimizer = try Optimizer(
+      dimension: space.dimension, objective: options.objective, options: settings)
+    for known in beginning.observations {
+      try optimizer.observe(known.point, scores: known.scores)
+    }
+    return optimizer
+  }
+
+  /// The optimiser's number of a trial: what was observed elsewhere has the first ones.
+  private func number(of record: TrialRecord) -> Int {
+    record.number + beginning.observations.count
+  }
+
+  /// Hands the caller's candidates to the optimiser, but for those that are evaluated already.
+  func queueCandidates() throws(DFMergeError) {
+    guard !isQueued else { return }
+    let done = trials.map(\.point)
+    // An observation does not stand for an evaluation that the caller asks for.
+    try optimizer.enqueue(beginning.queue.filter { !done.contains($0) }, repeats: true)
+    isQueued = true
   }
 
   /// Takes over a trial that a journal recorded.
   func take(_ record: TrialRecord) throws(DFMergeError) {
     try optimizer.record(
       Trial(
-        number: record.number, point: record.point,
-        origin: Origin(rawValue: record.origin) ?? .search, value: record.value,
-        variance: record.variance))
+        number: number(of: record), point: record.point,
+        origin: Origin(rawValue: record.origin) ?? .search,
+        scores: record.isComplete
+          ? TrialRecord.told(record.scores, variances: record.variances) : nil,
+        // As `tellFailed` leaves it: a failed trial says nothing, its first stage neither.
+        subset: record.state == .failed ? nil : record.subset))
     trials.append(record)
   }
+
+  // MARK: The best trial
 
   /// The chosen trial.
   struct Best {
     let record: TrialRecord
     let by: String
+    /// Posterior mean and deviation of the noise-free score there.
+    let mean: Double
+    let sd: Double
     let interval: ClosedRange<Double>?
+    /// Whether its scores, observed or expected as the choice goes by, keep all floors.
+    let isFeasible: Bool
   }
 
   /// Chooses among the complete trials, as the option `best_by` says.
@@ -46,55 +89,27 @@ extension Search {
         .allTrialsFailed,
         "None of the \(trials.count) trials has a score; check the evaluation callback.\(reason)")
     }
-    let choice = try optimizer.best(by: options.bestByPosteriorMean ? .posteriorMean : .observed)
-    guard let record = trials.first(where: { $0.number == choice.number }) else {
+    let choice = try optimizer.best(
+      by: options.bestByPosteriorMean ? .posteriorMean : .observed, includingObservations: false)
+    guard let record = trials.first(where: { number(of: $0) == choice.number }) else {
       throw DFMergeError(.internalError, "The optimiser named a best trial that is not known.")
     }
-    let half = 1.96 * choice.sd
     return Best(
       record: record, by: options.bestByPosteriorMean ? "posterior_mean" : "observed",
-      interval: Search.interval(choice.mean - half, choice.mean + half))
+      mean: choice.mean, sd: choice.sd,
+      interval: Search.interval(choice.mean, choice.sd), isFeasible: choice.isFeasible)
   }
 
-  /// The interval from `low` to `high`; nil where an end is beyond the range of a double.
-  private static func interval(_ low: Double, _ high: Double) -> ClosedRange<Double>? {
-    low.isFinite && high.isFinite && low <= high ? low...high : nil
+  /// The 95 % interval of a normal distribution; nil where an end is beyond the range of a double.
+  static func interval(_ mean: Double, _ sd: Double) -> ClosedRange<Double>? {
+    let half = 1.96 * sd
+    let (low, high) = (mean - half, mean + half)
+    return low.isFinite && high.isFinite && low <= high ? low...high : nil
   }
 
   /// What is known so far, for a run that was stopped.
   /// - Throws: `.allTrialsFailed` when no trial has a score.
   public func currentResult() throws(DFMergeError) -> SearchResult {
     SearchResult(self, best: try bestTrial())
-  }
-
-  /// Posterior mean and deviation of the score along each dimension through the best point; empty
-  /// with fewer complete trials than a model of the scores needs, and where the scores are so large
-  /// that the model leaves the range of a double.
-  func slices(names: [String], best: Best) -> [JSONValue] {
-    let points = 33
-    guard let slices = try? optimizer.slices(at: best.record.point, count: points),
-      slices.allSatisfy({ $0.mean.allSatisfy(\.isFinite) && $0.sd.allSatisfy(\.isFinite) })
-    else { return [] }
-    return zip(names, slices).enumerated().map { index, pair in
-      let (name, slice) = pair
-      let range = index < space.bounds.count ? space.bounds[index] : 0...1
-      return .object([
-        "name": .string(name),
-        "at": .array(
-          slice.at.map {
-            .double(range.lowerBound + $0 * (range.upperBound - range.lowerBound))
-          }),
-        "mean": .array(slice.mean.map(JSONValue.double)),
-        "sd": .array(slice.sd.map(JSONValue.double)),
-      ])
-    }
-  }
-
-  /// How far one must move along each dimension for the score to change, as a share of its
-  /// interval.
-  func lengthScales(names: [String]) -> JSONValue {
-    guard let scales = try? optimizer.lengthScales() else { return .object([:]) }
-    return .object(
-      Dictionary(zip(names, scales.map(JSONValue.double))) { first, _ in first })
   }
 }

@@ -2,7 +2,8 @@ import DFMergeBO
 import DFMergeCore
 
 extension Search {
-  /// Runs the search to its number of trials and leaves the best candidate in the target.
+  /// Runs the search until its budget is used up or another reason to end is there, and leaves the
+  /// best candidate in the target.
   ///
   /// - Parameters:
   ///   - journal: where every step is recorded before the next one begins; a journal of the same
@@ -18,21 +19,28 @@ extension Search {
   {
     let start = SearchClock.now()
     clock = SearchClock()
+    ending = nil
     defer { journal = nil }
     if let path { try openJournal(path) }
-    while trials.count < options.trials {
+    try queueCandidates()
+    clock.trial = TrialRecord.Seconds()
+    var reason = try reasonToEnd(after: 0)
+    while reason == nil {
       try poll()
       try runTrial(host)
       let event = ProgressEvent(
-        phase: .trial, done: trials.count, total: options.trials, best: bestValue)
+        phase: .trial, done: min(Int(cost), options.trials), total: options.trials, best: bestValue)
       guard try timed({ () throws(DFMergeError) in try host.progress(event) }) else {
         throw Search.stopped
       }
+      clock.trial = TrialRecord.Seconds()
+      reason = try reasonToEnd(after: SearchClock.now() - start)
     }
     let best = try bestTrial()
     clock.trial = TrialRecord.Seconds()
     try apply(best.record.candidate, host: host)
     clock.total = SearchClock.now() - start
+    ending = reason
     let result = SearchResult(self, best: best)
     try journal?.append(result.bestEvent, durably: true)
     try journal?.append(result.totalsEvent, durably: true)
@@ -40,71 +48,106 @@ extension Search {
   }
 
   private func runTrial(_ host: any SearchHost) throws(DFMergeError) {
-    clock.trial = TrialRecord.Seconds()
     let asked = SearchClock.now()
     // What a stopped run left unanswered comes first: another point would get its number.
-    let suggestion = if let open = optimizer.pending.first { open } else { try optimizer.ask() }
+    let suggestion = if let openSuggestion { openSuggestion } else { try optimizer.ask() }
+    openSuggestion = suggestion
     clock.trial.optimizer += SearchClock.now() - asked
     let candidate = space.candidate(at: suggestion.point)
     let start = TrialRecord.startEvent(
       number: trials.count, origin: suggestion.origin.rawValue, point: suggestion.point,
-      candidate: candidate)
+      candidate: candidate, improvement: stopping.number == trials.count ? stopping.left : nil)
     // After a resume the start of the interrupted trial stands in the journal already.
     if !isStarted(start) { try journal?.append(start, durably: false) }
-    let outcome = try evaluate(candidate, host)
+    let (outcome, subset) = try evaluate(candidate, suggestion.number, host)
     var record = TrialRecord(
       number: trials.count, origin: suggestion.origin.rawValue, point: suggestion.point,
-      candidate: candidate, outcome: outcome)
+      candidate: candidate, outcome: outcome, subset: subset)
     record.seconds = clock.trial
     // The journal first: a trial that it could not take is not counted, and is run again.
     try journal?.append(record.resultEvent, durably: true)
-    try finish(record)
+    try finish(record, suggestion.number)
     try journal?.append(record.timingEvent, durably: false)
   }
 
   /// Tells the optimiser and keeps the record.
-  func finish(_ record: TrialRecord) throws(DFMergeError) {
-    if let value = record.value {
-      try optimizer.tell(record.number, value: value, variance: record.variance)
-    } else {
-      try optimizer.tellFailed(record.number)
+  private func finish(_ record: TrialRecord, _ number: Int) throws(DFMergeError) {
+    switch record.state {
+    case .complete:
+      try optimizer.tell(
+        number, scores: TrialRecord.told(record.scores, variances: record.variances))
+    case .failed: try optimizer.tellFailed(number)
+    // Its scores were told when the whole evaluation was found not to be worth its cost.
+    case .subset: break
     }
+    openSubset = nil
+    openSuggestion = nil
     trials.append(record)
   }
 
   /// Merges and scores. What goes wrong with the numbers is a failed trial; what goes wrong with
   /// the host ends the run.
   private func evaluate(
-    _ candidate: Candidate, _ host: any SearchHost
-  ) throws(DFMergeError) -> TrialRecord.Outcome {
+    _ candidate: Candidate, _ number: Int, _ host: any SearchHost
+  ) throws(DFMergeError) -> (outcome: TrialRecord.Outcome, subset: Scores?) {
     do throws(DFMergeError) {
       try apply(candidate, host: host)
     } catch  where error.code == .nonFinite {
-      return .failed(error.message)
+      return (.failed(error.message), nil)
     }
     let request = TrialRequest(
       number: trials.count, coefficients: candidate.coefficients, exponent: candidate.exponent)
-    let before = SearchClock.now()
-    let evaluation = try timed { () throws(DFMergeError) in try host.evaluate(request) }
-    clock.trial.evaluate += SearchClock.now() - before
-    guard case .scores(let answered, let variances) = evaluation else {
-      return .failed("The evaluation reported failure.")
+    var subset: Scores?
+    if options.subsetShare != nil {
+      switch try firstStage(request, number, host) {
+      case .failed(let reason): return (.failed(reason), nil)
+      case .settled(let scores): return (.subset, scores)
+      case .worthMore(let scores): subset = scores
+      }
     }
-    // A journal reads -0 back as 0, and a resumed run is to see the same number.
-    let scores = answered.map { $0 + 0 }
-    guard scores.count == options.tasks.count else {
+    switch try scored(host.evaluate, request) {
+    case .failure(let reason): return (.failed(reason), subset)
+    case .success(let found):
+      guard
+        let (value, variance) = options.objective.value(found.values, variances: found.variances)
+      else {
+        return (
+          .failed(
+            "The aggregate of the scores is NaN or infinite, or a score is negative under a "
+              + "geometric mean."), subset
+        )
+      }
+      return (.complete(value: value, variance: variance, scores: found), subset)
+    }
+  }
+
+  /// A callback's scores, or why there are none.
+  enum Scored {
+    case success(Scores)
+    case failure(String)
+  }
+
+  /// Asks the host, and takes what can be a score.
+  func scored(
+    _ evaluation: (TrialRequest) throws(DFMergeError) -> Evaluation, _ request: TrialRequest
+  ) throws(DFMergeError) -> Scored {
+    let before = SearchClock.now()
+    let answer = try timed { () throws(DFMergeError) in try evaluation(request) }
+    clock.trial.evaluate += SearchClock.now() - before
+    guard case .scores(let answered, let variances) = answer else {
+      return .failure("The evaluation reported failure.")
+    }
+    guard answered.count == options.tasks.count else {
       throw DFMergeError(
         .invalidArgument,
-        "The evaluation gave \(scores.count) scores for \(options.tasks.count) tasks "
+        "The evaluation gave \(answered.count) scores for \(options.tasks.count) tasks "
           + "(\(options.tasks.joined(separator: ", "))); return one per task.")
     }
-    guard let (value, variance) = options.objective.value(scores, variances: variances)
-    else {
-      return .failed(
-        "A score, or the aggregate of the scores, is NaN or infinite, or a score is negative under "
-          + "a geometric mean.")
+    guard answered.allSatisfy(\.isFinite) else {
+      return .failure("A score is NaN or infinite.")
     }
-    return .complete(value: value, variance: variance, scores: scores, variances: variances)
+    // A journal reads -0 back as 0, and a resumed run is to see the same number.
+    return .success(TrialRecord.told(answered.map { $0 + 0 }, variances: variances))
   }
 
   /// Counts the time of a call into the host.

@@ -5,11 +5,12 @@ import DFMergeKernels
 import DFMergeMethods
 import Glibc
 
-/// A DF-Merge search: finds one coefficient per model by Bayesian optimisation, merging every
-/// candidate straight into the host's own parameter memory.
+/// A DF-Merge search: finds one coefficient per model, or per model and group of tensors, by
+/// Bayesian optimisation, merging every candidate straight into the host's own parameter memory.
 ///
 /// Definition: for a candidate (c, p), W_m = (F_m + epsilon)^p and
-///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m);
+///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m),
+/// with the coefficients of the group that a tensor belongs to;
 /// the host scores theta on validation data, and the optimiser proposes the next candidate.
 /// Use: make a search, then `run` it with a host. One thread at a time.
 /// Memory: the Fisher values (see ``SearchOptions/FisherMode``); inputs and target are the host's.
@@ -21,20 +22,32 @@ public final class Search {
   public let options: SearchOptions
   /// Names of the models, in order.
   public let models: [String]
+  /// The tensors' groups; one where all share their coefficients.
+  public let groups: SearchGroups
   /// Every finished trial, in order.
   public internal(set) var trials: [TrialRecord] = []
   /// What happened that the user should know, in sentences.
   public internal(set) var warnings: [String] = []
+  /// Why the last run ended; nil before a run and after one that was stopped.
+  public internal(set) var ending: Ending?
 
   let plan: MergePlan
   let space: SearchSpace
   let fingerprint: String
   let executor: MergeExecutor
   let optimizer: Optimizer
+  let beginning: SearchBeginning
   let store: FisherStore
   let cancelled: @Sendable () -> Bool
   var clock = SearchClock()
   var journal: Journal?
+  var stopping = StoppingRule()
+  /// The suggestion of the trial that is under way.
+  var openSuggestion: Suggestion?
+  /// The first stage of the trial that is under way, once its scores are known.
+  var openSubset: OpenSubset?
+  /// Whether the caller's candidates have been handed to the optimiser.
+  var isQueued = false
 
   /// Aligns the weights and checks the options.
   /// - Parameters:
@@ -72,50 +85,61 @@ public final class Search {
         .invalidArgument,
         "The target has no tensor to merge (F64, F32, F16 or BF16); check what was registered.")
     }
-    space = SearchSpace(bounds: self.options.bounds, exponent: self.options.exponent)
+    groups = try SearchGroups(
+      self.options.groups, tensors: plan.entries.map { ($0.output.name, $0.mergedCount) })
+    space = SearchSpace(
+      models: names, groups: groups.names, bounds: self.options.bounds,
+      exponent: self.options.exponent)
     fingerprint = Fingerprint.of(
       names: target.map(\.name), sources: [base] + models.map(\.weights))
-    executor = try MergeExecutor(plan: plan, target: target, threads: self.options.threads)
-    optimizer = try Search.makeOptimizer(self.options, space)
-    store = FisherStore(plan: plan, options: self.options, modelCount: names.count)
+    executor = try MergeExecutor(
+      plan: plan, target: target, threads: self.options.threads, groups: groups.assignment)
+    beginning = try SearchBeginning(self.options, space)
+    optimizer = try Search.makeOptimizer(self.options, space, beginning)
+    store = FisherStore(
+      plan: plan, options: self.options, modelCount: names.count, groups: groups.assignment)
     self.cancelled = cancelled
+    warnings = beginning.warnings
   }
 
   // MARK: Merging
 
   /// Writes a candidate into the target, measuring Fisher values through `host` where they are
   /// needed.
-  /// - Throws: `.invalidArgument` for another number of coefficients or one that is not finite,
-  ///   `.nonFinite` when the result or a Fisher value is not finite, `.cancelled`, what the host
+  /// - Throws: `.invalidArgument` for another number of coefficients than one per model and group
+  ///   or one that is not finite, `.nonFinite` when the result or a Fisher value is not finite, `.cancelled`, what the host
   ///   throws.
   public func apply(_ candidate: Candidate, host: any SearchHost) throws(DFMergeError) {
-    guard candidate.coefficients.count == models.count,
+    guard candidate.coefficients.count == models.count * groups.count,
       candidate.coefficients.allSatisfy(\.isFinite),
       (0...1).contains(candidate.exponent)
     else {
       throw DFMergeError(
         .invalidArgument,
-        "A candidate needs \(models.count) finite coefficients and an exponent from 0 to 1; it has "
-          + "\(candidate.coefficients) and \(candidate.exponent).")
+        "A candidate needs \(models.count * groups.count) finite coefficients and an exponent from "
+          + "0 to 1; it has \(candidate.coefficients) and \(candidate.exponent).")
     }
-    let lookups = try store.lookups(for: candidate) {
-      (model, coefficient, buffer) throws(DFMergeError) in
-      try measure(model, coefficient, buffer, host)
+    let table = groups.groups.indices.map { group in
+      models.indices.map { candidate.coefficients[$0 * groups.count + group] }
+    }
+    let lookups = try store.lookups(for: table, exponent: candidate.exponent) {
+      (model, places, buffer) throws(DFMergeError) in
+      try measure(model, places, buffer, host)
     }
     let start = SearchClock.now()
     defer { clock.trial.merge += SearchClock.now() - start }
     let method = DFMergeCombine(
-      coefficients: candidate.coefficients, epsilon: options.epsilon,
-      exponent: candidate.exponent)
+      coefficients: table, epsilon: options.epsilon, exponent: candidate.exponent)
     try executor.run(method, fishers: lookups, poll: poll)
   }
 
   /// Puts one scaled model into the target and lets the host measure its Fisher there.
+  /// - Parameter places: one coefficient per group.
   private func measure(
-    _ model: Int, _ coefficient: Double, _ buffer: FisherBuffer, _ host: any SearchHost
+    _ model: Int, _ places: [Double], _ buffer: FisherBuffer, _ host: any SearchHost
   ) throws(DFMergeError) {
     let start = SearchClock.now()
-    let scaled = ScaledModel(model: model, coefficient: coefficient)
+    let scaled = ScaledModel(model: model, coefficients: places)
     try executor.run(scaled, fishers: [], poll: poll)
     let written = SearchClock.now()
     clock.trial.merge += written - start
@@ -125,7 +149,7 @@ public final class Search {
       clock.callbacks += seconds
     }
     try host.measureFisher(
-      FisherRequest(model: model, coefficient: coefficient, buffer: buffer))
+      FisherRequest(model: model, coefficients: places, buffer: buffer))
     guard
       try host.progress(
         ProgressEvent(
@@ -139,7 +163,9 @@ public final class Search {
     case .none: 0
     case .static: models.count
     case .interpolated: models.count * options.nodes
-    case .dynamic: models.count * (options.trials + 1)
+    // Where each trial may end after its first stage, there are more of them.
+    case .dynamic:
+      models.count * (Int(min(Double(options.trials) / (options.subsetShare ?? 1), 1e9)) + 1)
     }
   }
 
@@ -152,8 +178,12 @@ public final class Search {
       .cancelled, "The search was stopped; run it again with the same journal to continue.")
   }
 
-  /// The best score so far.
-  public var bestValue: Double? { trials.compactMap(\.value).max() }
+  /// The best score so far: of the trials that keep all floors, while there are any.
+  public var bestValue: Double? {
+    let complete = trials.filter(\.isComplete)
+    let feasible = complete.filter { options.objective.violation($0.scores) == 0 }
+    return (feasible.isEmpty ? complete : feasible).compactMap(\.value).max()
+  }
 }
 
 /// base + c (model - base) for one model of several.
@@ -164,21 +194,22 @@ private struct ScaledModel: MergeMethod {
     needsBase: true, needsFisher: false, options: [])
 
   let model: Int
-  let coefficient: Double
+  /// One per group of tensors.
+  let coefficients: [Double]
 
   init(options: OptionValues, modelCount: Int) throws(DFMergeError) {
-    self.init(model: 0, coefficient: 1)
+    self.init(model: 0, coefficients: [1])
   }
 
-  init(model: Int, coefficient: Double) {
+  init(model: Int, coefficients: [Double]) {
     self.model = model
-    self.coefficient = coefficient
+    self.coefficients = coefficients
   }
 
   func merge(_ tile: MergeTile) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     return Kernels.taskVectorSum(
-      into: tile.out, base: base, models: [tile.models[model]], coefficients: [coefficient],
-      count: tile.count)
+      into: tile.out, base: base, models: [tile.models[model]],
+      coefficients: [coefficients[coefficients.count == 1 ? 0 : tile.group]], count: tile.count)
   }
 }

@@ -8,6 +8,11 @@ public protocol SearchHost: AnyObject {
   /// - Throws: anything to end the run; the search keeps what it has and can be resumed.
   func evaluate(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation
 
+  /// Scores the same candidate on a fixed subset, with the option `subset_share`; the whole
+  /// evaluation follows only where that is worth its cost.
+  /// - Throws: as `evaluate`; without an implementation `.invalidState`.
+  func evaluateSubset(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation
+
   /// Measures the diagonal Fisher of one model at the weights that stand in the target's memory
   /// now, base + coefficient * (model - base), and adds it to `request`.
   func measureFisher(_ request: FisherRequest) throws(DFMergeError)
@@ -16,11 +21,20 @@ public protocol SearchHost: AnyObject {
   func progress(_ event: ProgressEvent) throws(DFMergeError) -> Bool
 }
 
+extension SearchHost {
+  public func evaluateSubset(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation {
+    throw DFMergeError(
+      .invalidState,
+      "The search has the option subset_share, but its host does not score subsets; implement "
+        + "evaluateSubset, or leave the option out.")
+  }
+}
+
 /// The candidate to be scored.
 public struct TrialRequest: Sendable {
   /// Counts from 0.
   public let number: Int
-  /// One per model, in the models' order.
+  /// As in ``Candidate/coefficients``.
   public let coefficients: [Double]
   /// Power of the Fisher weights.
   public let exponent: Double
@@ -39,14 +53,22 @@ public enum Evaluation: Sendable {
 public final class FisherRequest {
   /// Index of the model, in the models' order.
   public let model: Int
-  /// The coefficient at which the model stands in memory.
-  public let coefficient: Double
+  /// The coefficient at which each group of the model's tensors stands in memory.
+  public let coefficients: [Double]
   private let buffer: FisherBuffer
 
-  init(model: Int, coefficient: Double, buffer: FisherBuffer) {
+  init(model: Int, coefficients: [Double], buffer: FisherBuffer) {
     self.model = model
-    self.coefficient = coefficient
+    self.coefficients = coefficients
     self.buffer = buffer
+  }
+
+  /// The coefficient at which the whole model stands in memory; NaN where its groups differ.
+  public var coefficient: Double {
+    guard let first = coefficients.first, coefficients.allSatisfy({ $0 == first }) else {
+      return .nan
+    }
+    return first
   }
 
   /// Names of the tensors that have Fisher values, in the target's order.

@@ -21,79 +21,14 @@ public struct SearchOptions: Sendable {
     case none
   }
 
-  /// Every option with type, range, default and meaning.
-  public static let schema: [OptionSchema] = [
-    OptionSchema(
-      "preset", .choice(["default", "paper"]), default: .string("default"),
-      "Defaults for the other options: ours, or the paper's exactly."),
-    OptionSchema(
-      "trials", .integer(1...1_000_000), default: .int(60), "Number of evaluations in all."),
-    OptionSchema(
-      "initial", .integer(1...1_000_000), default: .int(10),
-      "How many of the trials are chosen before the model of the scores is used."),
-    OptionSchema(
-      "seed", .integer(0...Int(UInt32.max)), default: .int(0), "Seed of every random choice."),
-    OptionSchema(
-      "bounds", .intervalPerModel(-100...100), default: .array([.double(0), .double(1)]),
-      "Interval of each model's coefficient."),
-    OptionSchema(
-      "acquisition", .choice(["log_nei", "log_ei", "ei", "ucb"]), default: .string("log_nei"),
-      "Which acquisition function chooses the next point."),
-    OptionSchema(
-      "xi", .number(0...1e6), default: .double(0),
-      "ei and log_ei: improvement asked for, in "
-        + "score units."),
-    OptionSchema(
-      "kappa", .number(0...1e6), default: .double(2.576),
-      "ucb: standard deviations above the mean."),
-    OptionSchema(
-      "informed", .flag, default: .bool(true),
-      "Start with points that are known to be good for merging (all coefficients 1/M, 0.3, 0.5, "
-        + "0.15) before the space-filling design."),
-    OptionSchema(
-      "fisher", .choice(FisherMode.allCases.map(\.rawValue)), default: .string("interpolated"),
-      "Where Fisher values come from: dynamic, static, interpolated or none."),
-    OptionSchema(
-      "fisher_position", .number(0...1), default: .double(0.5),
-      "dynamic and interpolated: model m's Fisher is taken at c_m + position (1 - c_m): 0 is the "
-        + "scaled model (the paper), 1 the fine-tuned model."),
-    OptionSchema(
-      "nodes", .integer(2...65), default: .int(5),
-      "interpolated: number of points at which each model's Fisher is measured."),
-    OptionSchema(
-      "exponent", .numberOrChoice(0...1, ["search"]), default: .string("search"),
-      "Power of the Fisher weights: 1 is the paper, 0 is task arithmetic, search tunes it."),
-    OptionSchema(
-      "epsilon", .number(1e-38...1), default: .double(1e-12), "Added to every Fisher value."),
-    OptionSchema(
-      "aggregate", .choice(Objective.Aggregate.allCases.map(\.rawValue)), default: .string("mean"),
-      "How the tasks' scores become one number."),
-    OptionSchema(
-      "task_weights", .numberPerTask(0...1e6), default: .object([:]),
-      "Weight of each task, for aggregate weighted."),
-    OptionSchema(
-      "tasks", .names, default: .array([.string("score")]),
-      "Names of the tasks, in the order in which the evaluation reports their scores."),
-    OptionSchema(
-      "best_by", .choice(["observed", "posterior_mean"]), default: .string("posterior_mean"),
-      "Final choice among the evaluated points: the best score, or the best posterior mean."),
-    OptionSchema(
-      "threads", .integer(0...4096), default: .int(0),
-      "Threads of a merge; 0 is one per available core. Changes no result."),
-  ]
-
-  /// What `preset: "paper"` sets (arXiv 2504.18992, authors' code).
-  static let paper: [String: JSONValue] = [
-    "acquisition": .string("ei"), "xi": .double(0.01), "informed": .bool(false),
-    "fisher": .string("dynamic"), "fisher_position": .double(0), "exponent": .double(1),
-    "best_by": .string("observed"),
-  ]
-
-  /// The schema as a JSON array, for the bindings.
-  public static var schemaJSON: JSONValue { .array(schema.map(\.json)) }
-
   public let isPaperPreset: Bool
   public let trials: Int
+  /// Wall time of a run after which no trial begins; nil for no limit.
+  public let maxSeconds: Double?
+  /// The score at which the search ends; nil for none.
+  public let target: Double?
+  /// Expected improvement below which the search ends; 0 is off.
+  public let stopImprovement: Double
   public let initial: Int
   public let seed: UInt64
   /// One interval per model.
@@ -102,6 +37,17 @@ public struct SearchOptions: Sendable {
   public let xi: Double
   public let kappa: Double
   public let isInformed: Bool
+  /// Whether each model alone is among the first trials.
+  public let hasSingles: Bool
+  /// Candidates, observations and groups as they were given; a search reads them once it knows its
+  /// tensors.
+  let enqueue: JSONValue
+  let observations: JSONValue
+  let groups: JSONValue
+  /// "automatic", "tasks" or "aggregate".
+  public let modelling: String
+  /// Cost of an evaluation on the subset as a share of a whole one; nil without a first stage.
+  public let subsetShare: Double?
   public let fisherMode: FisherMode
   /// Where between the scaled model (0) and the fine-tuned model (1) a Fisher is measured.
   public let fisherPosition: Double
@@ -136,6 +82,15 @@ public struct SearchOptions: Sendable {
     xi = try values.number("xi")
     kappa = try values.number("kappa")
     isInformed = try values.flag("informed")
+    hasSingles = try values.flag("singles")
+    enqueue = values.values["enqueue"] ?? .null
+    observations = values.values["observations"] ?? .null
+    groups = values.values["groups"] ?? .null
+    modelling = values.word("modelling") ?? "automatic"
+    maxSeconds = try SearchOptions.optional("max_seconds", values, above: 0)
+    target = try SearchOptions.optional("target", values)
+    stopImprovement = try values.number("stop_improvement")
+    subsetShare = try SearchOptions.optional("subset_share", values, above: 0, below: 1)
     fisherMode = FisherMode(rawValue: values.word("fisher") ?? "") ?? .none
     nodes = try values.integer("nodes")
     fisherPosition = try values.number("fisher_position")
@@ -151,12 +106,13 @@ public struct SearchOptions: Sendable {
         .invalidOption, "Option 'tasks' of the search is empty; name one task or more.",
         context: ["option": "tasks"])
     }
-    let weights = (values.values["task_weights"]?.objectValue ?? [:]).compactMapValues(
-      \.doubleValue)
+    func numbers(_ name: String) -> [String: Double] {
+      (values.values[name]?.objectValue ?? [:]).compactMapValues(\.doubleValue)
+    }
     objective = try Objective(
       tasks: tasks,
       aggregate: Objective.Aggregate(rawValue: values.word("aggregate") ?? "") ?? .mean,
-      weights: weights)
+      weights: numbers("task_weights"), floors: numbers("floors"))
     bestByPosteriorMean = values.word("best_by") == "posterior_mean"
     threads = try values.integer("threads")
     var kept = values.values
@@ -164,30 +120,19 @@ public struct SearchOptions: Sendable {
     json = .object(kept)
   }
 
-  /// An option that would change nothing is a misunderstanding, and silence would hide it.
-  private static func refuseInert(
-    _ given: JSONValue, _ values: OptionValues
-  ) throws(DFMergeError) {
-    let fisher = values.word("fisher") ?? ""
-    let acquisition = values.word("acquisition") ?? ""
-    let rules: [(option: String, acts: Bool, needs: String)] = [
-      ("nodes", fisher == "interpolated", "fisher 'interpolated'"),
-      (
-        "fisher_position", fisher == "interpolated" || fisher == "dynamic",
-        "fisher 'interpolated' or 'dynamic'"
-      ),
-      ("exponent", fisher != "none" || given["exponent"]?.doubleValue == 0, "Fisher values"),
-      ("epsilon", fisher != "none", "Fisher values"),
-      ("kappa", acquisition == "ucb", "acquisition 'ucb'"),
-      ("xi", acquisition == "ei" || acquisition == "log_ei", "acquisition 'ei' or 'log_ei'"),
-    ]
-    for rule in rules where given[rule.option] != nil && !rule.acts {
+  /// The number of an option that may have none, within open ends.
+  private static func optional(
+    _ name: String, _ values: OptionValues, above low: Double = -.infinity,
+    below high: Double = .infinity
+  ) throws(DFMergeError) -> Double? {
+    guard let value = values.values[name]?.doubleValue else { return nil }
+    guard value > low, value < high else {
+      let end = high.isFinite ? "above \(low) and below \(high)" : "above \(low)"
       throw DFMergeError(
-        .invalidOption,
-        "Option '\(rule.option)' of the search is given but has no effect here: it needs "
-          + "\(rule.needs). Leave it out, or change the other option.",
-        context: ["option": rule.option])
+        .invalidOption, "Option '\(name)' of the search is \(value); it takes a number \(end).",
+        context: ["option": name])
     }
+    return value
   }
 
   /// Where a model's Fisher is measured for coefficient c: c + position (1 - c).
@@ -195,7 +140,4 @@ public struct SearchOptions: Sendable {
     // Exact at the ends: position 0 is the paper's own place.
     fisherPosition == 0 ? coefficient : coefficient + fisherPosition * (1 - coefficient)
   }
-
-  /// Number of dimensions that are searched: one per model, and one for a searched exponent.
-  public var dimension: Int { bounds.count + (exponent == nil ? 1 : 0) }
 }

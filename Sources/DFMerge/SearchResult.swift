@@ -10,6 +10,11 @@ public struct SearchResult: Sendable {
   /// The 95 % interval of the noise-free score at `best` under the model of the scores; nil when
   /// there is none (fewer than two complete trials).
   public let interval: ClosedRange<Double>?
+  /// Whether `best` keeps all floors, by the scores it was chosen by: the posterior means, or those
+  /// observed. False only where no complete trial does.
+  public let isFeasible: Bool
+  /// Why the run ended; nil for one that was stopped.
+  public let ending: Search.Ending?
   /// All trials, in order.
   public let trials: [TrialRecord]
   public let warnings: [String]
@@ -23,6 +28,8 @@ public struct SearchResult: Sendable {
     self.best = best.record
     chosenBy = best.by
     interval = best.interval
+    isFeasible = best.isFeasible
+    ending = search.ending
     trials = search.trials
     warnings = search.warnings
     totalSeconds = search.clock.total
@@ -36,7 +43,8 @@ public struct SearchResult: Sendable {
       "type": .string("best"), "number": .int(Int64(best.number)), "by": .string(chosenBy),
       "coefficients": .array(best.candidate.coefficients.map(JSONValue.double)),
       "exponent": .double(best.candidate.exponent),
-      "value": best.value.map(JSONValue.double) ?? .null,
+      "value": best.value.map(JSONValue.double) ?? .null, "feasible": .bool(isFeasible),
+      "ended": ending.map { .string($0.rawValue) } ?? .null,
     ])
   }
 
@@ -46,31 +54,81 @@ public struct SearchResult: Sendable {
   }
 
   private static func json(_ search: Search, best: Search.Best) -> JSONValue {
-    let names = search.models + (search.space.exponent == nil ? ["exponent"] : [])
-    let chosen = best.record.json(models: search.models, tasks: search.options.tasks)
+    let options = search.options
+    let trials = zip(search.trials, search.predictions()).map { search.json(of: $0, $1) }
+    var members: [String: JSONValue] = [
+      "format": .int(2), "library": .string(DFMergeVersion.string), "options": options.json,
+      "models": .names(search.models), "tasks": .names(options.tasks),
+      "groups": search.groups.count == 1 ? .null : search.groups.json,
+      "trials": .array(trials), "cost": .double(search.cost),
+      "observations": .int(Int64(search.beginning.observations.count)),
+      "ended": search.ending.map { .string($0.rawValue) } ?? .null,
+      "warnings": .names(search.warnings),
+    ]
+    let chosen = search.json(of: best.record, nil)
+    members["best"] = .object([
+      "number": .int(Int64(best.record.number)), "by": .string(best.by),
+      "coefficients": chosen["coefficients"] ?? .null, "exponent": chosen["exponent"] ?? .null,
+      "value": chosen["value"] ?? .null, "scores": chosen["scores"] ?? .null,
+      "feasible": .bool(best.isFeasible), "interval": .ends(best.interval),
+    ])
+    members["margin"] = search.margin(best)
+    members["pareto"] = search.front()
+    members["slices"] = .array(search.slices(best: best))
+    members["length_scales"] = search.lengthScales()
+    members["importance"] = search.importance()
+    members["time"] = .object([
+      "total": .double(search.clock.total), "callbacks": .double(search.clock.callbacks),
+      "outside_share": .double(search.clock.outsideShare),
+    ])
+    return .object(members)
+  }
+}
+
+extension JSONValue {
+  static func number(_ value: Double?) -> JSONValue { value.map(JSONValue.double) ?? .null }
+
+  static func names(_ values: [String]) -> JSONValue { .array(values.map(JSONValue.string)) }
+
+  /// The pair of a range's ends.
+  static func ends(_ range: ClosedRange<Double>?) -> JSONValue {
+    guard let range else { return .null }
+    return .array([.double(range.lowerBound), .double(range.upperBound)])
+  }
+}
+
+extension Search {
+  /// A trial as it stands in a result.
+  /// - Parameter posterior: what the final model says of its score.
+  func json(of trial: TrialRecord, _ posterior: (mean: Double, sd: Double)?) -> JSONValue {
+    func byTask(_ values: [Double]) -> JSONValue {
+      .object(
+        Dictionary(
+          zip(options.tasks, values.map { $0.isFinite ? .double($0) : .null })
+        ) { first, _ in first })
+    }
     return .object([
-      "format": .int(1), "library": .string(DFMergeVersion.string),
-      "options": search.options.json,
-      "models": .array(search.models.map(JSONValue.string)),
-      "tasks": .array(search.options.tasks.map(JSONValue.string)),
-      "trials": .array(
-        search.trials.map { $0.json(models: search.models, tasks: search.options.tasks) }),
-      "best": .object([
-        "number": .int(Int64(best.record.number)), "by": .string(best.by),
-        "coefficients": chosen["coefficients"] ?? .null,
-        "exponent": chosen["exponent"] ?? .null, "value": chosen["value"] ?? .null,
-        "scores": chosen["scores"] ?? .null,
-        "interval": best.interval.map {
-          .array([.double($0.lowerBound), .double($0.upperBound)])
-        } ?? .null,
-      ]),
-      "slices": .array(search.slices(names: names, best: best)),
-      "length_scales": search.lengthScales(names: names),
-      "time": .object([
-        "total": .double(search.clock.total), "callbacks": .double(search.clock.callbacks),
-        "outside_share": .double(search.clock.outsideShare),
-      ]),
-      "warnings": .array(search.warnings.map(JSONValue.string)),
+      "number": .int(Int64(trial.number)), "origin": .string(trial.origin),
+      "coefficients": groups.named(trial.candidate.coefficients, models: models),
+      "exponent": .double(trial.candidate.exponent),
+      "value": .number(trial.value), "variance": .number(trial.variance),
+      "scores": trial.isComplete ? byTask(trial.scores) : .null,
+      "variances": trial.isComplete ? byTask(trial.variances) : .null,
+      "subset": trial.subset.map { byTask($0.values) } ?? .null,
+      "mean": .number(posterior?.mean), "sd": .number(posterior?.sd),
+      "state": .string(trial.state.rawValue),
+      "reason": trial.failure.map(JSONValue.string) ?? .null, "seconds": trial.secondsJSON,
+    ])
+  }
+
+  /// What the search is, before it has run: models, tasks, groups, dimensions, options.
+  public var descriptionJSON: JSONValue {
+    .object([
+      "models": .names(models), "tasks": .names(options.tasks),
+      "groups": groups.json, "coefficients": .int(Int64(space.bounds.count)),
+      "dimension": .int(Int64(space.dimension)), "options": options.json,
+      "observations": .int(Int64(beginning.observations.count)),
+      "warnings": .names(warnings),
     ])
   }
 }

@@ -1,3 +1,4 @@
+import DFMergeBO
 import DFMergeCore
 
 /// One trial of a search: what was tried and what came of it.
@@ -10,6 +11,15 @@ public struct TrialRecord: Sendable {
     public internal(set) var optimizer = 0.0
   }
 
+  /// How far a trial came.
+  public enum State: String, Sendable {
+    /// It has the scores of a whole evaluation.
+    case complete
+    /// Its scores on the subset did not make the whole evaluation worth its cost.
+    case subset
+    case failed
+  }
+
   /// Counts from 0.
   public let number: Int
   /// How the point was chosen: "informed", "initial" or "search".
@@ -17,67 +27,109 @@ public struct TrialRecord: Sendable {
   /// The optimiser's point of the unit cube.
   public let point: [Double]
   public let candidate: Candidate
-  /// The aggregate that the search maximises; nil for a failed trial.
+  public let state: State
+  /// The aggregate that the search maximises; nil for a trial that is not complete.
   public let value: Double?
   /// Its variance, where the host gave the variance of every task.
   public let variance: Double?
-  /// One per task; empty for a failed trial.
+  /// One per task; empty for a trial that is not complete.
   public let scores: [Double]
+  /// NaN where it is not known.
   public let variances: [Double]
-  /// Why the trial failed; nil for a complete one.
+  /// The scores on the subset, where the search has a first stage and the trial came that far.
+  public let subset: Scores?
+  /// Why the trial failed; nil for others.
   public let failure: String?
   public internal(set) var seconds = Seconds()
 
   /// What came of a trial.
   enum Outcome {
     case failed(String)
-    case complete(value: Double, variance: Double?, scores: [Double], variances: [Double])
+    case subset
+    case complete(value: Double, variance: Double?, scores: Scores)
   }
 
   init(
-    number: Int, origin: String, point: [Double], candidate: Candidate, outcome: Outcome
+    number: Int, origin: String, point: [Double], candidate: Candidate, outcome: Outcome,
+    subset: Scores?
   ) {
     self.number = number
     self.origin = origin
     self.point = point
     self.candidate = candidate
+    self.subset = subset
     switch outcome {
     case .failed(let reason):
-      (value, variance, scores, variances, failure) = (nil, nil, [], [], reason)
-    case .complete(let value, let variance, let scores, let variances):
-      (self.value, self.variance, self.scores, self.variances, failure) =
-        (value, variance, scores, variances, nil)
+      (state, failure) = (.failed, reason)
+      (value, variance, scores, variances) = (nil, nil, [], [])
+    case .subset:
+      (state, failure) = (.subset, nil)
+      (value, variance, scores, variances) = (nil, nil, [], [])
+    case .complete(let value, let variance, let found):
+      (state, failure) = (.complete, nil)
+      (self.value, self.variance) = (value, variance)
+      scores = found.values
+      variances = found.values.indices.map { TrialRecord.variance(of: found, $0) ?? .nan }
     }
   }
 
   /// Whether the trial has a score.
-  public var isComplete: Bool { value != nil }
+  public var isComplete: Bool { state == .complete }
+
+  /// Scores as the optimiser takes them: a variance that is no number of 0 or more is unknown.
+  static func told(_ values: [Double], variances: [Double]) -> Scores {
+    Scores(
+      values,
+      variances: values.indices.map {
+        variances.indices.contains($0) && variances[$0].isFinite && variances[$0] >= 0
+          ? variances[$0] : nil
+      })
+  }
+
+  private static func variance(of scores: Scores, _ task: Int) -> Double? {
+    scores.variances.indices.contains(task) ? scores.variances[task] : nil
+  }
 }
 
 extension TrialRecord {
   /// The event that is written before the evaluation.
+  /// - Parameter improvement: what the stopping rule has found before the trial.
   static func startEvent(
-    number: Int, origin: String, point: [Double], candidate: Candidate
+    number: Int, origin: String, point: [Double], candidate: Candidate, improvement: Double?
   ) -> JSONValue {
-    .object([
+    var members: [String: JSONValue] = [
       "type": .string("trial"), "number": .int(Int64(number)), "origin": .string(origin),
       "point": .array(point.map(JSONValue.double)),
       "coefficients": .array(candidate.coefficients.map(JSONValue.double)),
       "exponent": .double(candidate.exponent),
+    ]
+    if let improvement { members["improvement"] = .double(improvement) }
+    return .object(members)
+  }
+
+  /// The event that is written once the subset is scored.
+  static func subsetEvent(_ number: Int, _ scores: Scores) -> JSONValue {
+    .object([
+      "type": .string("subset"), "number": .int(Int64(number)),
+      "scores": .array(scores.values.map(JSONValue.double)),
+      "variances": variancesJSON(scores),
     ])
   }
 
-  /// The event that is written after it.
+  /// JSON says null for what is not known.
+  private static func variancesJSON(_ scores: Scores) -> JSONValue {
+    .array(scores.values.indices.map { variance(of: scores, $0).map(JSONValue.double) ?? .null })
+  }
+
+  /// The event that is written after the evaluation.
   var resultEvent: JSONValue {
     var members: [String: JSONValue] = [
-      "type": .string("result"), "number": .int(Int64(number)),
-      "state": .string(isComplete ? "complete" : "failed"),
+      "type": .string("result"), "number": .int(Int64(number)), "state": .string(state.rawValue),
     ]
     if let value { members["value"] = .double(value) }
     if let variance { members["variance"] = .double(variance) }
     if isComplete {
       members["scores"] = .array(scores.map(JSONValue.double))
-      // A NaN stands for "unknown" in memory; JSON says null.
       members["variances"] = .array(variances.map { $0.isFinite ? .double($0) : .null })
     }
     if let failure { members["reason"] = .string(failure) }
@@ -97,40 +149,42 @@ extension TrialRecord {
     ])
   }
 
-  /// Rebuilds a record from its two events; nil when they do not belong together.
-  init?(start: JSONValue, result: JSONValue) {
+  /// The scores of an event; nil for something else.
+  static func scores(of event: JSONValue) -> Scores? {
+    guard let items = event["scores"]?.arrayValue else { return nil }
+    let values = items.compactMap(\.doubleValue)
+    guard values.count == items.count else { return nil }
+    let variances = event["variances"]?.arrayValue?.map { $0.doubleValue ?? .nan } ?? []
+    return told(values, variances: variances)
+  }
+
+  /// Rebuilds a record from its events; nil when they do not belong together.
+  /// - Parameter subset: the scores of the trial's first stage, where there was one.
+  init?(start: JSONValue, subset: Scores?, result: JSONValue) {
     guard let number = start["number"]?.intValue, result["number"]?.intValue == number,
       let origin = start["origin"]?.stringValue,
       let point = start["point"]?.arrayValue?.compactMap(\.doubleValue),
       let coefficients = start["coefficients"]?.arrayValue?.compactMap(\.doubleValue),
-      let exponent = start["exponent"]?.doubleValue
+      let exponent = start["exponent"]?.doubleValue,
+      let state = result["state"]?.stringValue.flatMap(State.init)
     else { return nil }
-    self.number = number
-    self.origin = origin
-    self.point = point
-    candidate = Candidate(coefficients: coefficients, exponent: exponent)
-    value = result["value"]?.doubleValue
-    variance = result["variance"]?.doubleValue
-    scores = result["scores"]?.arrayValue?.compactMap(\.doubleValue) ?? []
-    variances = result["variances"]?.arrayValue?.map { $0.doubleValue ?? .nan } ?? []
-    failure = result["reason"]?.stringValue
-    guard (value == nil) == (result["state"]?.stringValue == "failed") else { return nil }
-  }
-
-  /// The trial as it stands in a search's result.
-  func json(models: [String], tasks: [String]) -> JSONValue {
-    func named(_ names: [String], _ values: [Double]) -> JSONValue {
-      .object(Dictionary(zip(names, values.map(JSONValue.double))) { first, _ in first })
+    let outcome: Outcome
+    switch state {
+    case .complete:
+      guard let value = result["value"]?.doubleValue, let scores = TrialRecord.scores(of: result)
+      else { return nil }
+      outcome = .complete(
+        value: value, variance: result["variance"]?.doubleValue, scores: scores)
+    case .failed:
+      guard let reason = result["reason"]?.stringValue, result["value"] == nil else { return nil }
+      outcome = .failed(reason)
+    case .subset:
+      guard subset != nil, result["value"] == nil else { return nil }
+      outcome = .subset
     }
-    return .object([
-      "number": .int(Int64(number)), "origin": .string(origin),
-      "coefficients": named(models, candidate.coefficients),
-      "exponent": .double(candidate.exponent),
-      "value": value.map(JSONValue.double) ?? .null,
-      "variance": variance.map(JSONValue.double) ?? .null,
-      "scores": isComplete ? named(tasks, scores) : .null,
-      "state": .string(isComplete ? "complete" : "failed"),
-      "reason": failure.map(JSONValue.string) ?? .null, "seconds": secondsJSON,
-    ])
+    self.init(
+      number: number, origin: origin, point: point,
+      candidate: Candidate(coefficients: coefficients, exponent: exponent), outcome: outcome,
+      subset: subset)
   }
 }

@@ -8,9 +8,12 @@ extension Optimizer {
   /// Edge cases:  trials with equal scores do not dominate each other, so all of them are listed;
   ///              with one task these are the trials of the highest score; empty before the first.
   /// Cost:        O(n² T).
-  public func paretoFront() -> [Int] {
+  /// - Parameter includingObservations: whether what was ``observe(_:scores:)``d is among them.
+  public func paretoFront(includingObservations: Bool = true) -> [Int] {
     let candidates = history.compactMap { trial -> (number: Int, values: [Double])? in
-      guard trial.value != nil, let scores = trial.scores else { return nil }
+      guard trial.value != nil, let scores = trial.scores,
+        includingObservations || trial.origin != .observation
+      else { return nil }
       return (trial.number, scores.values)
     }
     return candidates.filter { candidate in

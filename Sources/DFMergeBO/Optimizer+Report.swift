@@ -43,13 +43,18 @@ extension Optimizer {
   /// after their first stage, are never it; of equals the lowest number wins.
   ///
   /// Cost: one model fit where trials came in since the last, else O(n³) at most.
+  /// - Parameter includingObservations: whether what was ``observe(_:scores:)``d may be it.
   /// - Throws: `.invalidState` before any tell, `.allTrialsFailed` where no trial has a score.
-  public func best(by criterion: Criterion = .posteriorMean) throws(DFMergeError) -> Best {
+  public func best(
+    by criterion: Criterion = .posteriorMean, includingObservations: Bool = true
+  ) throws(DFMergeError) -> Best {
     let prediction = try ObjectivePrediction(model())
     var best: Best?
     var highest = -Double.infinity
     for trial in history {
-      guard let value = trial.value, let scores = trial.scores else { continue }
+      guard let value = trial.value, let scores = trial.scores,
+        includingObservations || trial.origin != .observation
+      else { continue }
       let key: Double
       let violation: Double
       switch criterion {
@@ -71,7 +76,8 @@ extension Optimizer {
         violation: violation)
     }
     guard let best else {
-      throw DFMergeError(.internalError, "No trial with a score, though the model was fitted.")
+      throw DFMergeError(
+        .allTrialsFailed, "No trial but what was observed elsewhere has a score to choose by.")
     }
     return best
   }

@@ -72,6 +72,26 @@ public func dfm_search_set_evaluate(
   }
 }
 
+/// Sets the callback that scores a candidate on a fixed subset, for the option subset_share. The
+/// callback of dfm_search_set_evaluate then follows only where the whole evaluation is worth its
+/// cost, and tells the scores of all of it, the subset included.
+///
+/// - Parameter search: [inout] [borrowed] The search.
+/// - Parameter callback: [in] The function; called on the thread that calls dfm_search_run.
+/// - Parameter user: [in] [borrowed] [nullable] Passed to the callback.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
+///   (also without the option subset_share).
+@_cdecl("dfm_search_set_evaluate_subset")
+public func dfm_search_set_evaluate_subset(
+  _ search: DFMSearchRef?, _ callback: dfm_evaluate_fn?, _ user: UnsafeMutableRawPointer?
+) -> dfm_status {
+  guarded { () throws(DFMergeError) in
+    let box = try Handle.get(search, as: SearchBox.self, argument: "search")
+    let callback = try required(callback, "callback")
+    try box.exclusively { () throws(DFMergeError) in try box.setSubset(callback, user) }
+  }
+}
+
 /// Sets the callback that measures Fisher values. Not needed with the option fisher = "none".
 ///
 /// - Parameter search: [inout] [borrowed] The search.
@@ -107,7 +127,26 @@ public func dfm_search_set_progress(
   }
 }
 
-/// Runs a search to its number of trials and leaves the best candidate in the target's memory.
+/// Describes a search as JSON: models, tasks, groups of tensors (name, patterns, number of tensors
+/// and elements), number of coefficients, dimension, options, warnings.
+///
+/// - Parameter search: [in] [borrowed] The search.
+/// - Parameter out: [out] [owned] The text; free it with dfm_text_free.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
+@_cdecl("dfm_search_describe")
+public func dfm_search_describe(
+  _ search: DFMSearchRef?, _ out: UnsafeMutablePointer<DFMTextRef?>?
+) -> dfm_status {
+  guarded { () throws(DFMergeError) in
+    let box = try Handle.get(search, as: SearchBox.self, argument: "search")
+    try box.exclusively { () throws(DFMergeError) in
+      try TextBox.hand(box.search.descriptionJSON, to: out)
+    }
+  }
+}
+
+/// Runs a search until its budget is used up or another of its options ends it, and leaves the best
+/// candidate in the target's memory.
 ///
 /// Every callback runs on the calling thread. A run that was stopped, by a callback, by the stop
 /// flag or by a kill, is continued by a new search with the same settings and the same journal.
@@ -133,7 +172,8 @@ public func dfm_search_run(
   }
 }
 
-/// The result of a run as JSON: options, trials, best, slices, length-scales, times, warnings.
+/// The result of a run as JSON: options, trials, best, why it ended, margin over baselines, Pareto
+/// front of the tasks, slices, length-scales, importance, times, warnings.
 /// After a run that was stopped: the best of the trials that were finished.
 ///
 /// - Parameter search: [in] [borrowed] The search.
@@ -157,7 +197,8 @@ public func dfm_search_result(
 /// they are needed and not yet known.
 ///
 /// - Parameter search: [inout] [borrowed] The search.
-/// - Parameter coefficients: [in] [borrowed] Array of one coefficient per model.
+/// - Parameter coefficients: [in] [borrowed] Array of one coefficient per model; with the
+///   option groups one per model and group, all groups of the first model first.
 /// - Parameter n_coefficients: [in] Its length.
 /// - Parameter exponent: [in] Power of the Fisher weights, 0 to 1.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,

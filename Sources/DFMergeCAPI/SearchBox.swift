@@ -18,6 +18,19 @@ final class SearchBox: HandleObject {
     host = CallbackHost(tasks: search.options.tasks.count)
   }
 
+  /// - Throws: `.invalidState` for a search without a first stage.
+  func setSubset(
+    _ callback: @escaping dfm_evaluate_fn, _ user: UnsafeMutableRawPointer?
+  ) throws(DFMergeError) {
+    guard search.options.subsetShare != nil else {
+      throw DFMergeError(
+        .invalidState,
+        "The search has no first stage on a subset; make it with the option subset_share, or do "
+          + "not set this callback.")
+    }
+    host.subsetCallback = (callback, user)
+  }
+
   /// Runs `body` unless a run of this search is under way.
   func exclusively(_ body: () throws(DFMergeError) -> Void) throws(DFMergeError) {
     guard !isRunning.exchange(true, ordering: .acquiring) else {
@@ -39,6 +52,7 @@ final class FisherBox: HandleObject {
 /// Carries a search's questions to C function pointers.
 final class CallbackHost: SearchHost {
   var evaluateCallback: (dfm_evaluate_fn, UnsafeMutableRawPointer?)?
+  var subsetCallback: (dfm_evaluate_fn, UnsafeMutableRawPointer?)?
   var fisherCallback: (dfm_fisher_fn, UnsafeMutableRawPointer?)?
   var progressCallback: (dfm_progress_fn, UnsafeMutableRawPointer?)?
   private let tasks: Int
@@ -50,6 +64,23 @@ final class CallbackHost: SearchHost {
       throw DFMergeError(
         .invalidState, "The search has no evaluation callback; call dfm_search_set_evaluate.")
     }
+    return try scores(of: trial, callback, user, "evaluation")
+  }
+
+  func evaluateSubset(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation {
+    guard let (callback, user) = subsetCallback else {
+      throw DFMergeError(
+        .invalidState,
+        "The search has the option subset_share but no callback for the subset; call "
+          + "dfm_search_set_evaluate_subset.")
+    }
+    return try scores(of: trial, callback, user, "subset evaluation")
+  }
+
+  private func scores(
+    of trial: TrialRequest, _ callback: dfm_evaluate_fn, _ user: UnsafeMutableRawPointer?,
+    _ which: String
+  ) throws(DFMergeError) -> Evaluation {
     var scores = [Double](repeating: .nan, count: tasks)
     var variances = [Double](repeating: .nan, count: tasks)
     let answer = callback(
@@ -59,7 +90,7 @@ final class CallbackHost: SearchHost {
     case Int32(DFM_CALLBACK_OK): return .scores(scores, variances: variances)
     case Int32(DFM_CALLBACK_TRIAL_FAILED): return .failed
     default:
-      throw CallbackHost.stop("evaluation", answer)
+      throw CallbackHost.stop(which, answer)
     }
   }
 

@@ -28,6 +28,8 @@ public struct OptionSchema: Sendable {
     /// A list of objects `{"name", "low", "high"}` with distinct, non-empty names and low < high,
     /// both in the range; one or more.
     case parameters(ClosedRange<Double>)
+    /// A JSON value with a form of its own, which the text describes; checked by its owner.
+    case structured(String)
   }
 
   public let name: String
@@ -44,8 +46,8 @@ public struct OptionSchema: Sendable {
     self.summary = summary
   }
 
-  /// The schema as JSON: `name`, `type`, `default`, `summary`, and `minimum`, `maximum`, `choices`
-  /// where the type has them.
+  /// The schema as JSON: `name`, `type`, `default`, `summary`, and `minimum`, `maximum`, `choices`,
+  /// `form` where the type has them.
   public var json: JSONValue {
     var members: [String: JSONValue] = [
       "name": .string(name), "default": defaultValue, "summary": .string(summary),
@@ -85,6 +87,9 @@ public struct OptionSchema: Sendable {
     case .parameters(let limits):
       members["type"] = .string("parameters")
       range(limits)
+    case .structured(let form):
+      members["type"] = .string("structured")
+      members["form"] = .string(form)
     }
     return .object(members)
   }

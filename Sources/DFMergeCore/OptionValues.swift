@@ -205,6 +205,7 @@ public struct OptionValues: Sendable {
           "a list of one object or more, each {\"name\", \"low\", \"high\"} with its own name "
             + "and low < high, \(text(range))")
       }
+    case .structured: break
     }
   }
 

@@ -21,26 +21,32 @@ package struct MergeExecutor: Sendable {
   private let readsFiles: Bool
   let list: WorkList
   let tensorKeys: [UInt64]
+  /// The group of each entry of the plan.
+  private let groups: [Int]
   private let bypassesCache: Bool
   /// Counts the bytes of outputs that were gone through, in every pass.
   private let completed: CompletedBytes?
 
   /// For a search: memory is written again and again, and files are used as they are mapped, for
   /// they are read again with every candidate.
-  /// - Parameter threads: 0 means one per available core.
-  package init(plan: MergePlan, target: [MutableTensorView], threads: Int) throws(DFMergeError) {
+  /// - Parameters:
+  ///   - threads: 0 means one per available core.
+  ///   - groups: the group of each entry of the plan, for methods with coefficients by group.
+  package init(
+    plan: MergePlan, target: [MutableTensorView], threads: Int, groups: [Int]
+  ) throws(DFMergeError) {
     let settings = try MergeSettings(.object(["threads": .int(Int64(min(threads, 1024)))]))
     let resources = try MergeResources(
       plan, method: nil, settings: settings, toFiles: false, readsFiles: false)
     self.init(
       plan: plan, target: .memory(target), resources: resources, settings: settings,
-      readsFiles: false)
+      readsFiles: false, groups: groups)
   }
 
   /// For one merge; `resources` are those of the plan and the method.
   package init(
     plan: MergePlan, target: MergeTarget, resources: MergeResources, settings: MergeSettings,
-    readsFiles: Bool = true, completed: CompletedBytes? = nil
+    readsFiles: Bool = true, completed: CompletedBytes? = nil, groups: [Int]? = nil
   ) {
     self.plan = plan
     self.target = target
@@ -50,6 +56,7 @@ package struct MergeExecutor: Sendable {
     allowsNonFinite = settings.allowsNonFinite
     list = WorkList(plan, elements: resources.pieceElements)
     tensorKeys = plan.entries.map { CounterRandom.key(of: $0.output.name) }
+    self.groups = groups ?? plan.entries.map { _ in 0 }
     // What goes to a file is copied from the buffer at once.
     let isMemory = if case .memory = target { true } else { false }
     bypassesCache = isMemory && resources.bytesWritten > MergeExecutor.cachedBytes
@@ -130,7 +137,7 @@ package struct MergeExecutor: Sendable {
         base: base?.advanced(by: start), models: models.map { $0.advanced(by: start) },
         fishers: fishers.map { $0.advanced(by: start) }, out: out.advanced(by: start),
         count: count, tensorKey: tensorKeys[number], offset: piece.offset + start,
-        statistics: statistics)
+        statistics: statistics, group: groups[number])
       let noticed = method.merge(block)
       if noticed.hasInvalidFisher || (noticed.hasNonFinite && !allowsNonFinite) {
         try explain(block, in: entry)

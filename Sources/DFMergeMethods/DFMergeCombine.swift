@@ -33,18 +33,20 @@ package struct DFMergeCombine: MergeMethod {
         "Power of the weights: 1 is the paper, 0 is task arithmetic."),
     ])
 
-  private let coefficients: [Double]
+  /// One per model, for each group of tensors; one row where all tensors share their coefficients.
+  private let coefficients: [[Double]]
   private let epsilon: Double
   private let exponent: Double
 
   package init(options: OptionValues, modelCount: Int) throws(DFMergeError) {
-    coefficients = try options.numberPerModel("coefficients")
+    coefficients = [try options.numberPerModel("coefficients")]
     epsilon = try options.number("epsilon")
     exponent = try options.number("exponent")
   }
 
   /// The same step from values that a search has already checked.
-  package init(coefficients: [Double], epsilon: Double, exponent: Double) {
+  /// - Parameter coefficients: one per model, for each group that the executor's tensors are in.
+  package init(coefficients: [[Double]], epsilon: Double, exponent: Double) {
     self.coefficients = coefficients
     self.epsilon = epsilon
     self.exponent = exponent
@@ -52,6 +54,7 @@ package struct DFMergeCombine: MergeMethod {
 
   package func merge(_ tile: MergeTile) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
+    let coefficients = coefficients[coefficients.count == 1 ? 0 : tile.group]
     guard !tile.fishers.isEmpty, exponent != 0 else {
       return Kernels.taskVectorSum(
         into: tile.out, base: base, models: tile.models, coefficients: coefficients,

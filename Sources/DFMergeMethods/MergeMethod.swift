@@ -119,11 +119,13 @@ package struct MergeTile {
   /// One number per model for each statistic asked for, those of this tensor where it is taken
   /// within each tensor.
   package let statistics: [ModelStatistic: [Double]]
+  /// The group of tensors that this one belongs to, for methods with coefficients by group.
+  package let group: Int
 
   package init(
     base: Elements?, models: [Elements], fishers: [FisherElements], out: MutableElements,
     count: Int, tensorKey: UInt64 = 0, offset: Int = 0,
-    statistics: [ModelStatistic: [Double]] = [:]
+    statistics: [ModelStatistic: [Double]] = [:], group: Int = 0
   ) {
     self.base = base
     self.models = models
@@ -133,6 +135,7 @@ package struct MergeTile {
     self.tensorKey = tensorKey
     self.offset = offset
     self.statistics = statistics
+    self.group = group
   }
 }
 

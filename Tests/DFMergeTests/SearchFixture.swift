@@ -17,7 +17,10 @@ final class SearchFixture: SearchHost {
   var fisherValue: (Int, Double, Int) -> Float = { model, coefficient, element in
     Float((element + model) % 3) + Float(coefficient)
   }
+  /// Called before each first stage; throws to stop, or answers false for a failed one.
+  var beforeSubset: (Int) throws(DFMergeError) -> Bool = { _ throws(DFMergeError) in true }
   private(set) var evaluations = 0
+  private(set) var subsets = 0
   private(set) var fisherCalls: [(model: Int, coefficient: Double)] = []
 
   init() throws {
@@ -68,6 +71,15 @@ final class SearchFixture: SearchHost {
     let distance = zip(merged, goal).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
     let score = 1 - Double(distance)
     return .scores([score, score - 0.1], variances: [1e-4, .nan])
+  }
+
+  /// The same scores on a part of the data: moved a little, and not alike for all candidates.
+  func evaluateSubset(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation {
+    guard try beforeSubset(trial.number) else { return .failed }
+    subsets += 1
+    let distance = zip(merged, goal).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    let score = 0.97 - 1.1 * Double(distance)
+    return .scores([score, score - 0.1], variances: [1e-3, .nan])
   }
 
   func measureFisher(_ request: FisherRequest) throws(DFMergeError) {

@@ -26,6 +26,25 @@ import Testing
     func progress(_ event: ProgressEvent) throws(DFMergeError) -> Bool { true }
   }
 
+  /// A search with a single task, whose first trial, the average of one model, is the model itself.
+  static func singleTask(trials: Int) throws -> SearchResult {
+    let live = try AlignedBuffer(byteCount: 8)
+    func tensor(_ value: Float) throws -> TensorView {
+      let buffer = try AlignedBuffer(byteCount: 8)
+      buffer.bytes.bindMemory(to: Float.self).update(repeating: value)
+      return try TensorView(
+        name: "w", dtype: .f32, shape: try Shape([2]), bytes: UnsafeRawBufferPointer(buffer.bytes),
+        owner: buffer)
+    }
+    let target = try MutableTensorView(
+      name: "w", dtype: .f32, shape: try Shape([2]), bytes: live.bytes, owner: live)
+    let search = try Search(
+      target: [target], base: try NamedWeights([tensor(1)], label: "base"),
+      models: [("tuned", try NamedWeights([tensor(3)], label: "tuned"))],
+      options: .object(["trials": .int(Int64(trials)), "fisher": .string("none")]))
+    return try search.run(journal: nil, host: Host(live: live, goal: 3))
+  }
+
   @Test func testSearchOverCheckpointFiles() throws {
     let base = TemporaryPath("base.safetensors")
     let model = TemporaryPath("model.safetensors")

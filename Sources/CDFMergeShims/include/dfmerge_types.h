@@ -90,16 +90,18 @@ enum {
 };
 
 /** Scores the candidate that has just been written into the host's memory.
- * trial: its number from 0. coefficients: one per model, n_models of them.
+ * trial: its number from 0. coefficients: n_coefficients of them, one per model, or with the
+ * option groups one per model and group, all groups of the first model first.
  * scores: [out] one per task, n_tasks of them, larger is better.
  * variances: [out] variance of each score; preset to NaN, which means unknown.
  * Returns one of DFM_CALLBACK_*. A score left NaN, or set infinite, marks the trial as failed. */
 typedef int32_t (*dfm_evaluate_fn)(void *user, int64_t trial, const double *coefficients,
-                                   int64_t n_models, double *scores, double *variances,
+                                   int64_t n_coefficients, double *scores, double *variances,
                                    int64_t n_tasks);
 
 /** Measures the diagonal Fisher of model `model` at the weights that have just been written into
- * the host's memory: base + coefficient * (model - base). The values go into `fisher`, by
+ * the host's memory: base + coefficient * (model - base). coefficient is NaN where the groups of
+ * the option groups stand at different ones. The values go into `fisher`, by
  * dfm_fisher_data or dfm_fisher_accumulate; what is left alone is 0. Returns DFM_CALLBACK_OK or
  * DFM_CALLBACK_STOP. */
 typedef int32_t (*dfm_fisher_fn)(void *user, int64_t model, double coefficient, dfm_fisher *fisher);

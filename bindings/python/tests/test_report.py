@@ -30,41 +30,71 @@ HOSTILE = [
 ]
 
 
-def result(models: list[str], tasks: list[str], trials: int, *, exponent: bool = True) -> Any:
-    """A complete result in format 1; the score has its maximum in the middle of the box."""
+def result(
+    models: list[str],
+    tasks: list[str],
+    trials: int,
+    *,
+    exponent: bool = True,
+    groups: list[str] | None = None,
+) -> Any:
+    """A complete result in format 2; the score has its maximum in the middle of the box."""
     found = []
     for number in range(trials):
         at = [0.5 + 0.5 * math.sin(1.7 * number + i) / (1 + 0.2 * number) for i in range(9)]
-        scores = {task: 0.9 - 0.1 * abs(at[i] - 0.5) for i, task in enumerate(tasks)}
+        scores = {task: 0.9 - 0.1 * abs(at[i % 9] - 0.5) for i, task in enumerate(tasks)}
+        value = sum(scores.values()) / max(len(scores), 1)
+        coefficients: dict[str, Any] = {m: at[i % 9] for i, m in enumerate(models)}
+        if groups:
+            coefficients = {
+                model: {group: at[(i + j) % 9] for j, group in enumerate(groups)}
+                for i, model in enumerate(models)
+            }
         found.append(
             {
                 "number": number,
                 "origin": "initial" if number < 3 else "informed" if number < 4 else "search",
-                "coefficients": dict(zip(models, at, strict=False)),
+                "coefficients": coefficients,
                 "exponent": at[8] if exponent else None,
-                "value": sum(scores.values()) / len(scores),
+                "value": value,
                 "variance": None,
                 "scores": scores,
+                "variances": dict.fromkeys(tasks),
+                "subset": None,
+                "mean": value - 0.001,
+                "sd": 0.004,
                 "state": "complete",
                 "seconds": {"evaluate": 1.5, "fisher": 0.5, "merge": 0.01, "optimizer": 0.02},
             }
         )
-    axes = [*models, "exponent"] if exponent else models
+    axes = [f"{m} · {g}" for m in models for g in groups] if groups else list(models)
+    axes += ["exponent"] if exponent else []
     best = found[-1]
     grid = [i / 32 for i in range(33)]
+    over = {"name": "average", "number": 0, "value": 0.8, "difference": 0.04}
     return {
-        "format": 1,
+        "format": 2,
         "library": "0.1.0",
-        "options": {"preset": "default", "trials": trials, "bounds": [0, 1]},
+        "options": {"preset": "default", "trials": trials, "bounds": [0, 1], "floors": {}},
         "models": models,
+        "groups": [{"name": name, "tensors": 3, "elements": 9} for name in groups or []] or None,
         "tasks": tasks,
         "trials": found,
+        "cost": float(trials),
+        "observations": 0,
+        "ended": "trials",
         "best": {
             "number": best["number"],
             "by": "posterior_mean",
             "interval": [0.8, 0.95],
+            "feasible": True,
             **{k: best[k] for k in ("coefficients", "exponent", "value", "scores")},
         },
+        "margin": {
+            "average": {**over, "interval": [0.01, 0.07]},
+            "baseline": {**over, "name": "task arithmetic 0.3", "interval": [-0.01, 0.05]},
+        },
+        "pareto": front(found) if len(tasks) > 1 else None,
         "slices": [
             {
                 "name": name,
@@ -75,9 +105,20 @@ def result(models: list[str], tasks: list[str], trials: int, *, exponent: bool =
             for name in axes
         ],
         "length_scales": {name: 0.3 + i for i, name in enumerate(axes)},
+        "importance": {name: 1 / len(axes) for name in axes},
         "time": {"total": 4000.0, "callbacks": 3990.0, "outside_share": 0.0025},
         "warnings": ["a journal line was repaired"],
     }
+
+
+def front(trials: list[Any]) -> list[int]:
+    """Numbers of the trials that no other dominates."""
+
+    def beats(a: Any, b: Any) -> bool:
+        pairs = [(a["scores"][t], b["scores"][t]) for t in a["scores"]]
+        return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
+
+    return [t["number"] for t in trials if not any(beats(other, t) for other in trials)]
 
 
 class Page(HTMLParser):
@@ -130,10 +171,12 @@ def test_page_is_self_contained_and_complete(tmp_path: Path) -> None:
         assert not name.startswith("on")
         if name in ("href", "xlink:href"):
             assert value.startswith("#")
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 7
     for words in (
         "Best score",
-        "0.8000 to 0.9500",
+        "Over averaging +0.0400",
+        "Ended all trials made",
+        "expected: 0.8000 to 0.9500",
         "Outside your callbacks 0.25 %",
         "a journal line was repaired",
         "Total time 1 h 6 min",
@@ -193,7 +236,7 @@ def test_a_search_without_any_completed_trial() -> None:
     case = result(["a"], ["t"], 2)
     for trial in case["trials"]:
         trial.update(state="failed", value=None, scores=None)
-    case.update(best=None, slices=[], length_scales={})
+    case.update(best=None, slices=[], length_scales={}, importance={}, margin=None)
     page = Page(render(case))
     assert "No trial was completed." in page.text
     assert page.tags.count("svg") == 2
@@ -203,7 +246,8 @@ def test_a_search_without_any_completed_trial() -> None:
 def test_few_trials(trials: int) -> None:
     case = result(["a", "b"], ["t"], max(trials, 1))
     if trials == 0:
-        case.update(trials=[], best=None, slices=[], length_scales={})
+        case.update(trials=[], best=None, slices=[], length_scales={}, importance={}, margin=None)
+        case.update(pareto=[])
     Page(render(case))
     plot(case).canvas.draw()
 
@@ -211,6 +255,7 @@ def test_few_trials(trials: int) -> None:
 def test_without_slices_exponent_or_task_scores() -> None:
     case = result(["a", "b"], ["t"], 6)
     case.update(slices=[], length_scales={}, tasks=[], warnings=[], time={}, options={})
+    case.update(importance={}, margin={}, pareto=None)
     for point in [*case["trials"], case["best"]]:
         point.update(scores=None, exponent=None)
     page = Page(render(case))
@@ -236,6 +281,7 @@ def test_figure_has_a_panel_for_each_chart_and_the_result_is_untouched() -> None
     titles = [part.get_suptitle() for part in figure.subfigs]
     assert titles == [
         "Progress",
+        "Margin over merging without a search",
         "Coefficients by trial",
         "Scores by task",
         "What the search has learnt",
@@ -245,13 +291,53 @@ def test_figure_has_a_panel_for_each_chart_and_the_result_is_untouched() -> None
     assert case == before
 
 
+def test_groups_floors_and_first_stages_are_shown() -> None:
+    groups = ["early <b>", "late", "a-very-long-name-of-a-group", "rest"]
+    case = result(["a" * 60, "b", "c", "d"], ["t", "u", "v"], 9, groups=groups)
+    case["options"]["floors"] = {"t": 0.95}
+    case["best"]["feasible"] = False
+    case["trials"][5].update(state="subset", value=None, scores=None, mean=None, sd=None)
+    # A collapsed trial must not flatten the charts.
+    case["trials"][6].update(value=-50.0, scores=dict.fromkeys("tuv", -50.0))
+    case.update(ended="improvement", observations=7)
+    case["options"]["observations"] = [{"a": 0.25}] * 70
+    page = Page(render(case))
+    for words in (
+        "Chosen coefficients by group",
+        "early <b>",
+        "below a floor",
+        "1 on the subset only",
+        "little left to gain",
+        "7 observations",
+        "70 entries",
+        "Shown are the 12 most important of 17 dimensions.",
+        "Floor",
+    ):
+        assert words in page.text, words
+    assert "b" not in page.tags
+    assert ("tr", "class", "failed") in page.attributes
+    figure = plot(case)
+    figure.canvas.draw()
+    progress = figure.subfigs[0].axes[0]
+    assert progress.get_ylim()[0] > 0.5
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 12])
+def test_the_front_of_any_number_of_tasks_is_drawn(tasks: int) -> None:
+    case = result(["a"], [f"task {i}" for i in range(tasks)], 7)
+    case["options"]["floors"] = {"task 0": 0.85, "task 1": 0.8}
+    assert "Between the tasks" in Page(render(case)).text
+    case["pareto"] = []
+    assert "Between the tasks" not in Page(render(case)).text
+
+
 def test_equal_results_give_equal_pages() -> None:
     assert render(result(["a"], ["t"], 5)) == render(result(["a"], ["t"], 5))
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="format 2; this version reads format 1"):
-        report({"format": 2}, tmp_path / "report.html")
+    with pytest.raises(ValueError, match="format 1; this version reads format 2"):
+        report({"format": 1}, tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -277,7 +363,7 @@ def test_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> 
 def test_module_is_importable_without_matplotlib_and_leaves_pyplot_alone() -> None:
     code = (
         "import sys, dfmerge._report as r; assert 'matplotlib' not in sys.modules;"
-        "r.plot({'format': 1, 'models': ['a'], 'tasks': [], 'trials': []});"
+        "r.plot({'format': 2, 'models': ['a'], 'tasks': [], 'trials': []});"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

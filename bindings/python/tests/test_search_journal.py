@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -35,9 +36,29 @@ def test_threads_change_neither_journal_nor_bytes(tmp_path: Path) -> None:
     assert one == (tmp_path / "2.safetensors").read_bytes()
 
 
-def test_kill_9_at_random_moments_loses_nothing(tmp_path: Path, long: bool) -> None:
+#: Options that leave something of their own in the journal.
+SEARCHES = [
+    {"trials": 25, "fisher_mode": "interpolated", "nodes": 3},
+    {
+        "trials": 14,
+        "nodes": 3,
+        "subset_share": 0.3,
+        "groups": {"biases": "b"},
+        "singles": True,
+        "enqueue": [{"a": 0.2, "b": 0.4, "c": 0.6, "exponent": 0.5}],
+        "observations": [{"a": 0.6, "b": 0.2, "c": 0.4, "exponent": 0, "scores": [0.9] * 3}],
+        "floors": {"a": 0.5},
+        "stop_improvement": 1e-6,
+    },
+]
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=["plain", "everything"])
+def test_kill_9_at_random_moments_loses_nothing(
+    tmp_path: Path, long: bool, search: dict[str, Any]
+) -> None:
     """Each resumed run ends with the trials and the bytes of the uninterrupted one."""
-    options = '{"trials": 25, "fisher_mode": "interpolated", "nodes": 3}'
+    options = json.dumps(search)
     whole, whole_out = tmp_path / "whole.jsonl", tmp_path / "whole.safetensors"
     run_program(whole, whole_out, 0.01, options)
     rng = np.random.default_rng(0)

@@ -21,11 +21,11 @@ class Trial:
     ----------
     number : int
         Counts from 0.
-    coefficients : dict of str to float
-        One per model.
+    coefficients : dict
+        One number per model; with the option ``groups`` a dict of one per group for each model.
     """
 
-    def __init__(self, number: int, coefficients: dict[str, float]) -> None:
+    def __init__(self, number: int, coefficients: dict[str, Any]) -> None:
         self.number = number
         self.coefficients = coefficients
 
@@ -91,7 +91,8 @@ class FisherRequest:
     model : str
         The model's name.
     coefficient : float
-        Where it stands: base + coefficient * (model - base).
+        Where it stands: base + coefficient * (model - base). NaN where its groups of tensors
+        stand at different coefficients.
     buffers : mapping of str to array
         Where the Fisher values go: add to them in place. Averaged over samples, without epsilon.
     """
@@ -139,22 +140,27 @@ class Callbacks:
         self,
         guard: Interruptible,
         models: Sequence[str],
+        groups: Sequence[str],
         tasks: Sequence[str],
         target: Target,
         evaluate: Callable[[Trial], Any],
+        evaluate_subset: Callable[[Trial], Any] | None,
         fisher: Callable[[FisherRequest], None] | None,
         progress: Progress,
         owner: object,
     ) -> None:
-        def on_evaluate(
-            user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
-        ) -> int:
-            def body() -> int:
-                target.check()
-                trial = Trial(number, dict(zip(models, values[:count], strict=True)))
-                return _store(evaluate(trial), tasks, scores, variances)
+        def scoring(function: Callable[[Trial], Any], name: str) -> Any:
+            def on_evaluate(
+                user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
+            ) -> int:
+                def body() -> int:
+                    target.check()
+                    trial = Trial(number, by_model(values[:count], models, groups))
+                    return _store(function(trial), tasks, scores, variances, name)
 
-            return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+                return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+
+            return _ffi.dfm_evaluate_fn(on_evaluate)
 
         def on_fisher(user: Any, model: int, coefficient: float, handle: int) -> int:
             def body() -> int:
@@ -175,40 +181,57 @@ class Callbacks:
 
             return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
 
-        self.evaluate = _ffi.dfm_evaluate_fn(on_evaluate)
+        self.evaluate = scoring(evaluate, "evaluate")
+        self.evaluate_subset = (
+            scoring(evaluate_subset, "evaluate_subset") if evaluate_subset else None
+        )
         self.fisher = _ffi.dfm_fisher_fn(on_fisher)
         self.progress = _ffi.dfm_progress_fn(on_progress)
 
 
-def _store(answer: Any, tasks: Sequence[str], scores: Any, variances: Any) -> int:
-    """Write what ``evaluate`` returned into the library's arrays."""
+def by_model(
+    values: Sequence[float], models: Sequence[str], groups: Sequence[str]
+) -> dict[str, Any]:
+    """The library's list of coefficients by model, and within a model by group if there are any."""
+    if len(groups) == 1:
+        return dict(zip(models, values, strict=True))
+    return {
+        model: dict(zip(groups, values[start : start + len(groups)], strict=True))
+        for start, model in zip(range(0, len(values), len(groups)), models, strict=True)
+    }
+
+
+def _store(
+    answer: Any, tasks: Sequence[str], scores: Any, variances: Any, function: str
+) -> int:
+    """Write what ``evaluate`` or ``evaluate_subset`` returned into the library's arrays."""
     if answer is None:
         return _ffi.DFM_CALLBACK_TRIAL_FAILED
     if not isinstance(answer, Mapping):
         if len(tasks) != 1:
             raise TypeError(
-                f"evaluate returned {answer!r} but the search has the tasks {list(tasks)}: "
+                f"{function} returned {answer!r} but the search has the tasks {list(tasks)}: "
                 f"return a "
                 "dict with a score for each, or pass tasks=['score'] to Search"
             )
         answer = {tasks[0]: answer}
     if set(answer) != set(tasks):
         raise ValueError(
-            f"evaluate returned scores for {sorted(map(str, answer))}; this search has the tasks "
+            f"{function} returned scores for {sorted(map(str, answer))}; this search has the tasks "
             f"{sorted(tasks)} (pass tasks=[...] to Search)"
         )
     for index, task in enumerate(tasks):
         score, variance = answer[task], None
         if isinstance(score, tuple) and len(score) == 2:
             score, variance = score
-        scores[index] = _number(score, f"the score of task {task!r}")
-        variances[index] = _number(variance, f"the variance of task {task!r}")
+        scores[index] = _number(score, f"the score of task {task!r}", function)
+        variances[index] = _number(variance, f"the variance of task {task!r}", function)
         if variances[index] < 0:
-            raise ValueError(f"evaluate returned {variance!r} as the variance of task {task!r}")
+            raise ValueError(f"{function} returned {variance!r} as the variance of task {task!r}")
     return _ffi.DFM_CALLBACK_OK
 
 
-def _number(value: Any, what: str) -> float:
+def _number(value: Any, what: str, function: str) -> float:
     """A number, or one in an array or tensor, as a float; NaN for None, which is unknown."""
     if value is None:
         return math.nan
@@ -216,6 +239,6 @@ def _number(value: Any, what: str) -> float:
         return float(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
-            f"evaluate returned {value!r} as {what}: {error}; return a number, a (score, "
+            f"{function} returned {value!r} as {what}: {error}; return a number, a (score, "
             "variance) pair, or None where there is no score"
         ) from error

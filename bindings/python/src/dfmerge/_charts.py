@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, cast
+
+from ._axes import Axis, shown_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,28 +22,23 @@ INK, GRID = "#5a5b5c", "#b9babb"
 _LONGEST_LABEL = 28
 
 
-def axes_of(result: Mapping[str, Any]) -> list[str]:
-    """Names of the search's dimensions: models, and "exponent" where it was searched."""
-    names = list(result["models"])
-    exponents = {trial.get("exponent") for trial in result["trials"]} - {None}
-    return [*names, "exponent"] if len(exponents) > 1 else names
-
-
-def position(point: Mapping[str, Any], name: str, models: Sequence[str]) -> float | None:
-    """A trial's or the best point's value in one dimension."""
-    value = point["coefficients"].get(name) if name in models else point.get("exponent")
-    return None if value is None else float(value)
-
-
-def label(text: object) -> str:
+def label(text: object, longest: int = _LONGEST_LABEL) -> str:
     """A name as matplotlib text: one line, not too long, nothing read as mathematics."""
     line = "".join(c if c.isprintable() else " " for c in str(text))
-    if len(line) > _LONGEST_LABEL:
-        line = line[: _LONGEST_LABEL - 1] + "…"
+    if len(line) > longest:
+        line = line[: longest - 1] + "…"
     return line.replace("$", r"\$")
 
 
-def _style(axes: Axes, *, grid: str = "y") -> None:
+def axis_label(axis: Axis) -> str:
+    """A dimension's name: of a long model's name its group leaves less."""
+    if not axis.group:
+        return label(axis.name)
+    group = label(axis.group, 14)
+    return f"{label(axis.model, _LONGEST_LABEL - 3 - len(group))} · {group}"
+
+
+def style(axes: Axes, *, grid: str = "y") -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -70,16 +68,35 @@ def _value(trial: Mapping[str, Any]) -> float | None:
     return float(value)
 
 
+def lowest_shown(values: Sequence[float]) -> float | None:
+    """Where an axis starts so that collapsed trials do not flatten the rest; None shows them all.
+
+    The median less twice what the best is above it.
+    """
+    if not values:
+        return None
+    middle = median(values)
+    low = middle - 2 * (max(values) - middle)
+    return low if min(values) < low < middle else None
+
+
 def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes = part.subplots()
-    _style(axes)
+    style(axes)
     trials = result["trials"]
-    kinds = {"initial": ("none", "o"), "informed": ("none", "D"), "search": (BLUE, "o")}
+    values = [(t, value) for t in trials if (value := _value(t)) is not None]
+    low = lowest_shown([value for _, value in values])
+    kinds = {
+        "initial": ("none", "o"),
+        "informed": ("none", "D"),
+        "observation": ("none", "s"),
+        "search": (BLUE, "o"),
+    }
     for origin, (face, marker) in kinds.items():
         own = [
             (t["number"], value)
-            for t in trials
-            if t["origin"] == origin and (value := _value(t)) is not None
+            for t, value in values
+            if t["origin"] == origin and (low is None or value >= low)
         ]
         if own:
             axes.scatter(
@@ -93,36 +110,35 @@ def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
                 label=origin,
                 zorder=3,
             )
-    failed = [t["number"] for t in trials if _value(t) is None]
-    if failed:
-        axes.scatter(
-            failed,
-            [0.0] * len(failed),
-            s=30,
-            marker="x",
-            color=RED,
-            linewidths=1.5,
-            label="failed",
-            transform=axes.get_xaxis_transform(),
-            clip_on=False,
-            zorder=4,
-        )
-    numbers: list[int] = []
-    best: list[float] = []
-    for trial in trials:
-        value = _value(trial)
-        if value is not None:
-            numbers.append(trial["number"])
-            best.append(max(value, best[-1]) if best else value)
-    if best:
-        axes.step(
-            [*numbers, trials[-1]["number"]],
-            [*best, best[-1]],
-            where="post",
-            color=ORANGE,
-            linewidth=1.8,
-            label="best so far",
-        )
+    settled = [t["number"] for t in trials if t["state"] == "subset"]
+    failed = [t["number"] for t in trials if _value(t) is None and t["state"] != "subset"]
+    below = [t["number"] for t, value in values if low is not None and value < low]
+    for at, marker, color, name in (
+        (below, "v", GRID, "far below"),
+        (settled, "^", BLUE, "subset only"),
+        (failed, "x", RED, "failed"),
+    ):
+        if at:
+            axes.scatter(
+                at,
+                [0.0] * len(at),
+                s=30,
+                marker=marker,
+                color=color,
+                linewidths=1.5,
+                label=name,
+                transform=axes.get_xaxis_transform(),
+                clip_on=False,
+                zorder=4,
+            )
+    _draw_best_so_far(axes, trials)
+    if low is not None:
+        top = axes.get_ylim()[1]
+        axes.set_ylim(low - 0.08 * (top - low), top)
+    target = (result.get("options") or {}).get("target")
+    if target is not None:
+        axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label="target")
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(
             fontsize=8, frameon=False, labelcolor=INK, ncols=5, loc="lower left",
             bbox_to_anchor=(0, 1), borderaxespad=0,
@@ -135,13 +151,44 @@ def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes.set_ylabel("score")
 
 
+def _draw_best_so_far(axes: Axes, trials: list[Mapping[str, Any]]) -> None:
+    """The highest score so far, and what the final model expects of the best trial so far."""
+    numbers: list[int] = []
+    best: list[float] = []
+    expected: list[tuple[int, float, float]] = []
+    for trial in trials:
+        value = _value(trial)
+        if value is None:
+            continue
+        numbers.append(trial["number"])
+        best.append(max(value, best[-1]) if best else value)
+        mean, sd = trial.get("mean"), trial.get("sd")
+        if mean is not None and sd is not None and (not expected or mean > expected[-1][1]):
+            expected.append((trial["number"], float(mean), float(sd)))
+    if not best:
+        return
+    last = trials[-1]["number"]
+    axes.step(
+        [*numbers, last], [*best, best[-1]], where="post", color=ORANGE, linewidth=1.8,
+        label="best so far",
+    )  # fmt: skip
+    if expected:
+        at = [*(number for number, _, _ in expected), last]
+        low = [mean - 1.96 * sd for _, mean, sd in expected]
+        high = [mean + 1.96 * sd for _, mean, sd in expected]
+        axes.fill_between(
+            at, [*low, low[-1]], [*high, high[-1]], step="post", color=ORANGE, alpha=0.2,
+            linewidth=0, label="95 % of its expected score",
+        )  # fmt: skip
+
+
 def draw_coefficients(part: FigureBase, result: Mapping[str, Any]) -> None:
-    names, models, trials = axes_of(result), result["models"], result["trials"]
-    grid = part.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    shown, trials = shown_axes(result), result["trials"]
+    grid = part.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     best = (result.get("best") or {}).get("number")
-    for axes, name in zip(grid, names, strict=True):
-        _style(axes)
-        points = [(t, position(t, name, models)) for t in trials]
+    for axes, axis in zip(grid, shown, strict=True):
+        style(axes)
+        points = [(t, axis.of(t)) for t in trials]
         for wanted, face in (("search", BLUE), ("", "none")):
             own = [
                 (t["number"], x)
@@ -158,65 +205,49 @@ def draw_coefficients(part: FigureBase, result: Mapping[str, Any]) -> None:
                 *zip(*ring, strict=True), s=70, facecolors="none", edgecolors=ORANGE, linewidths=1.6
             )
         axes.margins(y=0.12)
-        axes.set_ylabel(label(name), rotation=0, ha="right", va="center")
+        axes.set_ylabel(axis_label(axis), rotation=0, ha="right", va="center")
     _trial_axis(grid[-1], result)
     grid[-1].set_xlabel("trial")
 
 
-def draw_scores(part: FigureBase, result: Mapping[str, Any]) -> None:
-    axes = part.subplots()
-    _style(axes, grid="x")
-    tasks = list(result["tasks"])
-    chosen = (result.get("best") or {}).get("scores") or {}
-    for row, task in enumerate(tasks):
-        every = [
-            float(t["scores"][task])
-            for t in result["trials"]
-            if t.get("scores") and t["scores"].get(task) is not None
-        ]
-        if every:
-            axes.scatter(every, [row] * len(every), marker="|", s=90, color=BLUE, alpha=0.45)
-            axes.scatter(
-                [max(every)], [row], s=80, facecolors="none", edgecolors=BLUE, linewidths=1.4
-            )
-        if chosen.get(task) is not None:
-            axes.scatter([float(chosen[task])], [row], s=34, color=ORANGE, zorder=4)
-    axes.set_yticks(range(len(tasks)), [label(task) for task in tasks])
-    axes.set_ylim(len(tasks) - 0.4, -0.6)
-    axes.set_xlabel("score")
-
-
 def draw_slices(part: FigureBase, result: Mapping[str, Any]) -> None:
-    slices = result["slices"]
+    shown = {axis.name: axis for axis in shown_axes(result)}
+    slices = [curve for curve in result["slices"] if curve["name"] in shown]
     rows, columns = math.ceil(len(slices) / 3), min(3, len(slices))
     grid = part.subplots(rows, columns, sharey=True, squeeze=False)
-    models, best = result["models"], result.get("best")
+    best = result.get("best")
     for axes in grid.flat[len(slices) :]:
         axes.set_visible(False)
     for index, (axes, curve) in enumerate(zip(grid.flat, slices, strict=False)):
-        _style(axes)
+        style(axes)
         low = [m - 2 * s for m, s in zip(curve["mean"], curve["sd"], strict=True)]
         high = [m + 2 * s for m, s in zip(curve["mean"], curve["sd"], strict=True)]
         axes.fill_between(curve["at"], low, high, color=BLUE, alpha=0.22, linewidth=0)
         axes.plot(curve["at"], curve["mean"], color=BLUE, linewidth=1.6)
-        at = position(best, curve["name"], models) if best else None
+        at = shown[curve["name"]].of(best) if best else None
         if at is not None:
             axes.axvline(at, color=ORANGE, linewidth=1.2, linestyle="--")
-        axes.set_xlabel(label(curve["name"]))
+        axes.set_xlabel(axis_label(shown[curve["name"]]))
         if index % columns == 0:
             axes.set_ylabel("expected score")
 
 
 def draw_importance(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes = part.subplots()
-    _style(axes, grid="x")
-    scales = sorted(result["length_scales"].items(), key=lambda item: float(item[1]))
-    inverse = [1 / float(scale) if float(scale) > 0 else 0.0 for _, scale in scales]
-    bars = axes.barh(range(len(scales)), inverse, color=BLUE, height=0.6)
-    axes.bar_label(
-        bars, [f"ℓ = {float(s):.3g}" for _, s in scales], padding=4, fontsize=8, color=INK
+    style(axes, grid="x")
+    shown = {axis.name: axis for axis in shown_axes(result)}
+    shares = sorted(
+        ((name, float(share)) for name, share in result["importance"].items() if name in shown),
+        key=lambda item: -item[1],
     )
-    axes.set_yticks(range(len(scales)), [label(name) for name, _ in scales])
+    scales = result.get("length_scales") or {}
+    bars = axes.barh(range(len(shares)), [share for _, share in shares], color=BLUE, height=0.6)
+    notes = [
+        f"{100 * share:.0f} %" + (f"  (ℓ = {float(scales[name]):.3g})" if name in scales else "")
+        for name, share in shares
+    ]
+    axes.bar_label(bars, notes, padding=4, fontsize=8, color=INK)
+    axes.set_yticks(range(len(shares)), [axis_label(shown[name]) for name, _ in shares])
     axes.invert_yaxis()
-    axes.margins(x=0.15)
-    axes.set_xlabel("1 / length scale")
+    axes.set_xlim(0, max((share for _, share in shares), default=1.0) * 1.25 or 1.0)
+    axes.set_xlabel("share of the score's variation")

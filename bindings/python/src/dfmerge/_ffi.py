@@ -352,6 +352,14 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.c_void_p,  # user
         ),
     ),
+    "dfm_search_set_evaluate_subset": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            dfm_evaluate_fn,  # callback
+            ctypes.c_void_p,  # user
+        ),
+    ),
     "dfm_search_set_fisher": (
         ctypes.c_int32,
         (
@@ -366,6 +374,13 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.c_void_p,  # search
             dfm_progress_fn,  # callback
             ctypes.c_void_p,  # user
+        ),
+    ),
+    "dfm_search_describe": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # search
+            ctypes.POINTER(ctypes.c_void_p),  # out
         ),
     ),
     "dfm_search_run": (

@@ -434,7 +434,9 @@ class Optimizer:
         best = data["best"]
         return {
             **data,
+            "format": 2,
             "models": self.parameters,
+            "groups": None,
             "slices": [{**line, "model": line["name"], "group": None} for line in data["slices"]],
             "trials": [renamed(trial) for trial in data["trials"]],
             "best": None if best is None else renamed(best),

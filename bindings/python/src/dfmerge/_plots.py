@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _charts
+from . import _axes, _charts, _charts_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
@@ -43,7 +43,7 @@ def plot(result: Mapping[str, Any]) -> Figure:
     Parameters
     ----------
     result : mapping
-        What `Result.to_dict()` returns, format 1.
+        What `Result.to_dict()` returns, format 2.
 
     Returns
     -------
@@ -68,51 +68,115 @@ def plot(result: Mapping[str, Any]) -> Figure:
 def panels(result: Mapping[str, Any]) -> list[Panel]:
     """The panels for which the result has data, in reading order."""
     check_format(result)
-    dimensions = len(_charts.axes_of(result))
+    return [*_course(result), *_tasks(result), *_model(result)]
+
+
+def _course(result: Mapping[str, Any]) -> list[Panel]:
+    """What was tried and how well it went."""
     found = [
         Panel(
             "Progress",
             "Score of every trial, and the best so far. Hollow: initial design; filled: chosen "
-            "by the search; crosses on the axis: failed; dotted line: the chosen trial.",
+            "by the search; marks on the axis: far below the others, or no whole score; band: "
+            "95 % interval of the noise-free score of the trial that the final model expects most "
+            "of so far; dotted line: the chosen trial.",
             3.0,
             lambda part: _charts.draw_progress(part, result),
-        ),
+        )
+    ]
+    rows = len(_charts_tasks.margins_of(result))
+    if rows:
+        found.append(
+            Panel(
+                "Margin over merging without a search",
+                "How far the chosen trial's expected score is above plain averaging and the best "
+                "of the simple merges that were evaluated; line: 95 % interval, which takes the "
+                "two scores as independent.",
+                0.9 + 0.45 * rows,
+                lambda part: _charts_tasks.draw_margins(part, result),
+            )
+        )
+    if _axes.groups_of(result) and result.get("best"):
+        models = len(result["models"])
+        found.append(
+            Panel(
+                "Chosen coefficients by group",
+                "Each model's coefficient in each group of tensors; the squares' areas are the "
+                "coefficients' sizes, red ones below 0.",
+                1.2 + 0.5 * models,
+                lambda part: _charts_tasks.draw_table(part, result),
+            )
+        )
+    found.append(
         Panel(
             "Coefficients by trial",
-            "Each model's coefficient in every trial; the ringed point is the chosen one.",
-            0.5 + 0.85 * dimensions,
+            "Each model's coefficient in every trial; the ringed point is the chosen one."
+            + _axes.room_note(result),
+            0.5 + 0.85 * len(_axes.shown_axes(result)),
             lambda part: _charts.draw_coefficients(part, result),
-        ),
-    ]
+        )
+    )
+    return found
+
+
+def _tasks(result: Mapping[str, Any]) -> list[Panel]:
+    """How the tasks fared."""
+    found = []
     if any(trial.get("scores") for trial in result["trials"]):
         tasks = len(result["tasks"])
         found.append(
             Panel(
                 "Scores by task",
-                "Every trial's score (ticks), the chosen trial (dot), and the best score any "
-                "trial reached on that task alone (ring).",
+                "Every trial's score (ticks), the chosen trial (dot), the best score any trial "
+                "reached on that task alone (ring), and the floor where there is one (red bar). "
+                "Grey at the left: trials far below.",
                 0.9 + 0.4 * tasks,
-                lambda part: _charts.draw_scores(part, result),
+                lambda part: _charts_tasks.draw_scores(part, result),
             )
         )
+    if result.get("pareto"):
+        plane = len(result["tasks"]) == 2
+        found.append(
+            Panel(
+                "Between the tasks",
+                "The front: trials that no other trial beats on all tasks, so that more on one "
+                "costs something on another. "
+                + (
+                    "Trials up and to the right are better; those far below are on the edge."
+                    if plane
+                    else "Each line is a trial; each axis runs from the lowest to the highest "
+                    "score of its task, trials far below standing at its foot."
+                ),
+                3.8 if plane else 3.4,
+                lambda part: _charts_tasks.draw_front(part, result),
+            )
+        )
+    return found
+
+
+def _model(result: Mapping[str, Any]) -> list[Panel]:
+    """What the model of the scores has learnt."""
+    found = []
     if result.get("slices"):
-        rows = math.ceil(len(result["slices"]) / 3)
+        rows = math.ceil(min(len(result["slices"]), _axes.SHOWN_AXES) / 3)
         found.append(
             Panel(
                 "What the search has learnt",
                 "Expected score along each coefficient, the others at the chosen point; band: "
-                "two standard deviations of the model; dashed: the chosen value.",
+                "two standard deviations of the model; dashed: the chosen value."
+                + _axes.room_note(result),
                 0.4 + 2.1 * rows,
                 lambda part: _charts.draw_slices(part, result),
             )
         )
-    if result.get("length_scales"):
+    if result.get("importance"):
+        count = min(len(result["importance"]), _axes.SHOWN_AXES)
         found.append(
             Panel(
                 "Importance",
-                "1 / length scale of the model: the longer the bar, the faster the score "
-                "changes with that coefficient.",
-                0.8 + 0.32 * len(result["length_scales"]),
+                "Each coefficient's share of how much the model expects the score to vary over "
+                "the whole search space; ℓ: its length scale, short where the score changes fast.",
+                0.8 + 0.32 * count,
                 lambda part: _charts.draw_importance(part, result),
             )
         )
@@ -121,7 +185,7 @@ def panels(result: Mapping[str, Any]) -> list[Panel]:
 
 def check_format(result: Mapping[str, Any]) -> None:
     """Raise ValueError unless the result is of the format this module knows."""
-    if result.get("format") != 1:
+    if result.get("format") != 2:
         raise ValueError(
-            f"the result has format {result.get('format')!r}; this version reads format 1"
+            f"the result has format {result.get('format')!r}; this version reads format 2"
         )

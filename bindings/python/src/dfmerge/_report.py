@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from . import _charts, _plots
+from . import _axes, _charts, _plots
 from ._plots import Panel
 
 _STYLE = """
@@ -55,6 +55,13 @@ footer{margin-top:3rem;color:var(--soft);font-size:.85rem}
 @media print{.tall{max-height:none}body{max-width:none}}
 """
 
+_ENDS = {
+    "trials": "all trials made",
+    "time": "time used up",
+    "target": "target reached",
+    "improvement": "little left to gain",
+}
+_LONGEST_OPTION = 300
 _PHASES = ("evaluate", "fisher", "merge", "optimizer")
 
 
@@ -73,7 +80,7 @@ def report(result: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     result : mapping
-        What `Result.to_dict()` returns, format 1.
+        What `Result.to_dict()` returns, format 2.
     path : path-like
         The HTML file to write; an existing file is replaced.
 
@@ -154,12 +161,13 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]], css: 
 
 def _summary(result: Mapping[str, Any]) -> str:
     trials, best, time = result["trials"], result.get("best"), result.get("time") or {}
-    failed = sum(trial["state"] != "complete" for trial in trials)
+    failed = sum(trial["state"] == "failed" for trial in trials)
+    settled = sum(trial["state"] == "subset" for trial in trials)
     tiles = []
     if best:
         interval = best.get("interval")
         between = (
-            f"<br><small>{_number(interval[0])} to {_number(interval[1])}</small>"
+            f"<br><small>expected: {_number(interval[0])} to {_number(interval[1])}</small>"
             if interval
             else ""
         )
@@ -167,9 +175,22 @@ def _summary(result: Mapping[str, Any]) -> str:
         tiles.append(("Best score", _number(best.get("value")) + between))
         chosen = escape(how.get(str(best.get("by")), str(best.get("by"))))
         number = best.get("number")
-        tiles.append(("Chosen trial", f"{_number(number)}<br><small>{chosen}</small>"))
-    note = f"<br><small class=failed>{failed} failed</small>" if failed else ""
+        floors = (
+            "" if best.get("feasible", True) else "<br><small class=failed>below a floor</small>"
+        )
+        tiles.append(("Chosen trial", f"{_number(number)}<br><small>{chosen}</small>{floors}"))
+        over = (result.get("margin") or {}).get("average")
+        if over:
+            ends = over.get("interval")
+            note = f"<br><small>{ends[0]:+.4f} to {ends[1]:+.4f}</small>" if ends else ""
+            tiles.append(("Over averaging", f"{over['difference']:+.4f}{note}"))
+    note = f"<br><small>{settled} on the subset only</small>" if settled else ""
+    note += f"<br><small class=failed>{failed} failed</small>" if failed else ""
     tiles.append(("Trials", f"{len(trials)}{note}"))
+    if result.get("ended"):
+        tiles.append(("Ended", _ENDS.get(result["ended"], escape(str(result["ended"])))))
+    if result.get("observations"):
+        tiles.append(("Known before", f"{result['observations']}<br><small>observations</small>"))
     tiles.append(("Total time", _seconds(time.get("total"))))
     if time.get("outside_share") is not None:
         share = f"{100 * float(time['outside_share']):.2g} %"
@@ -187,14 +208,29 @@ def _best(result: Mapping[str, Any]) -> str:
     best = result.get("best")
     if not best:
         return "<h2>Chosen merge</h2><p class=failed>No trial was completed.</p>"
-    rows = [("", (escape(str(n)), _number(c))) for n, c in best["coefficients"].items()]
+    groups = _axes.groups_of(result)
+    rows = [
+        ("", (escape(str(n)), *(_number(c[g]) for g in groups)) if groups
+         else (escape(str(n)), _number(c)))
+        for n, c in best["coefficients"].items()
+    ]  # fmt: skip
     if best.get("exponent") is not None:
-        rows.append(("", ("Fisher exponent", _number(best["exponent"]))))
-    out = f"<section><h2>Chosen merge</h2>{_table(('Model', 'Coefficient'), rows)}</section>"
+        empty = [""] * max(len(groups) - 1, 0)
+        rows.append(("", ("Fisher exponent", _number(best["exponent"]), *empty)))
+    head = ["Model", *(escape(group) for group in groups)] if groups else ["Model", "Coefficient"]
+    out = f"<section><h2>Chosen merge</h2>{_table(head, rows)}</section>"
     if best.get("scores"):
-        scores = [("", (escape(str(n)), _number(s))) for n, s in best["scores"].items()]
-        out += f"<section><h2>Its scores</h2>{_table(('Task', 'Score'), scores)}</section>"
-    return f"<div class=pair>{out}</div>"
+        floors = (result.get("options") or {}).get("floors") or {}
+        scores = [
+            (
+                "failed" if n in floors and s < floors[n] else "",
+                (escape(str(n)), _number(s), *([_number(floors.get(n))] if floors else [])),
+            )
+            for n, s in best["scores"].items()
+        ]
+        head = ["Task", "Score", *(["Floor"] if floors else [])]
+        out += f"<section><h2>Its scores</h2>{_table(head, scores)}</section>"
+    return out if groups else f"<div class=pair>{out}</div>"
 
 
 def _chart(index: int, panel: Panel) -> str:
@@ -229,29 +265,35 @@ def _svg(index: int, panel: Panel) -> str:
 
 
 def _trials(result: Mapping[str, Any]) -> str:
-    names, models, tasks = _charts.axes_of(result), result["models"], result["tasks"]
+    axes, tasks = _axes.axes_of(result), result["tasks"]
+    front = set(result.get("pareto") or [])
     best = (result.get("best") or {}).get("number")
     head = ["Trial", "Origin", "Score"]
-    head += [f"{escape(str(name))}<br><small>coefficient</small>" for name in models]
-    head += ["Fisher<br><small>exponent</small>"] * (len(names) - len(models))
+    for axis in axes:
+        if axis.model is None:
+            head.append("Fisher<br><small>exponent</small>")
+        else:
+            below = escape(axis.group) if axis.group else "coefficient"
+            head.append(f"{escape(axis.model)}<br><small>{below}</small>")
     head += [f"{escape(str(task))}<br><small>score</small>" for task in tasks]
     head.append("Time")
     rows = []
     for trial in result["trials"]:
-        failed = trial["state"] != "complete"
+        state = trial["state"]
         scores = trial.get("scores") or {}
         seconds = [s for s in (trial.get("seconds") or {}).values() if s is not None]
         cells = [
-            str(trial["number"]),
+            f"{trial['number']}{' ◆' if trial['number'] in front else ''}",
             escape(str(trial["origin"])),
-            "failed" if failed else _number(trial.get("value")),
-            *(_number(_charts.position(trial, name, models), 3) for name in names),
+            _number(trial.get("value")) if state == "complete" else escape(str(state)),
+            *(_number(axis.of(trial), 3) for axis in axes),
             *(_number(scores.get(task)) for task in tasks),
             _seconds(sum(seconds)) if seconds else "–",
         ]
-        css = "best" if trial["number"] == best else "failed" if failed else ""
+        css = "best" if trial["number"] == best else "failed" if state == "failed" else ""
         rows.append((css, cells))
-    return "<h2>Trials</h2>" + _table(head, rows, "tall")
+    note = "<p class=sub>◆ no other trial is better on all tasks</p>" if front else ""
+    return f"<h2>Trials</h2>{note}" + _table(head, rows, "tall")
 
 
 def _time(result: Mapping[str, Any]) -> str:
@@ -268,6 +310,17 @@ def _time(result: Mapping[str, Any]) -> str:
 def _options(result: Mapping[str, Any]) -> str:
     options = result.get("options") or {}
     rows = [
-        ("", (escape(str(k)), f"<code>{escape(str(v))}</code>")) for k, v in sorted(options.items())
+        ("", (escape(str(k)), f"<code>{escape(_option(v))}</code>"))
+        for k, v in sorted(options.items())
     ]
     return "<h2>Options</h2>" + _table(("Option", "Value"), rows) if rows else ""
+
+
+def _option(value: Any) -> str:
+    """An option's value in a line; of a long list its length."""
+    text = str(value)
+    if len(text) <= _LONGEST_OPTION:
+        return text
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    return text[:_LONGEST_OPTION] + "…"

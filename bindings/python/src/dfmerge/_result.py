@@ -14,10 +14,12 @@ class Result:
 
     Attributes
     ----------
-    coefficients : dict of str to float
-        The chosen coefficient of each model.
+    coefficients : dict
+        The chosen coefficient of each model; with the option ``groups`` a dict of one per group.
     exponent : float
         The chosen power of the Fisher weights: 1 is the paper, 0 task arithmetic.
+    best_number : int
+        Number of the chosen trial.
     value : float
         The aggregate score of the chosen trial, on the data that ``evaluate`` scores. By default
         the trial with the best expected score is chosen, which allows for lucky ones; the option
@@ -26,8 +28,22 @@ class Result:
         Its score per task.
     interval : tuple of two floats or None
         95 % interval of the noise-free score there under the model of the scores.
+    feasible : bool
+        Whether it keeps all ``floors``; False only where no complete trial does.
+    ended : str or None
+        Why the run ended: "trials", "time", "target" or "improvement"; None for one that was
+        stopped.
+    margin : dict
+        How far the chosen trial is above plain averaging (``"average"``) and above the best of the
+        merges without a search that were evaluated (``"baseline"``): name, number, value,
+        difference of the expected scores, and its 95 % interval; None where there is none.
+    pareto : list of int or None
+        Numbers of the trials that no other beats on all tasks; None for a single task.
+    importance : dict of str to float
+        Each coordinate's share of how much the expected score varies; they sum to 1.
     trials : list of dict
-        Every trial: number, origin, coefficients, exponent, value, scores, state, seconds.
+        Every trial: number, origin, coefficients, exponent, value, scores, state ("complete",
+        "subset" or "failed"), seconds.
     warnings : list of str
         What happened that one should know (a repaired journal, ...).
     """
@@ -39,16 +55,22 @@ class Result:
         self._mark = object()
         best = data["best"]
         # JSON objects have no order; the models do.
-        self.coefficients = {name: float(best["coefficients"][name]) for name in data["models"]}
+        self.coefficients = {name: _ordered(best, name, data["groups"]) for name in data["models"]}
         self.exponent: float = best["exponent"]
+        self.best_number: int = best["number"]
         self.value: float = best["value"]
         self.scores = {task: float(best["scores"][task]) for task in data["tasks"]}
         self.interval = None if best["interval"] is None else tuple(best["interval"])
+        self.feasible: bool = best["feasible"]
+        self.ended: str | None = data["ended"]
+        self.margin: dict[str, Any] = data["margin"]
+        self.pareto: list[int] | None = data["pareto"]
+        self.importance: dict[str, float] = data["importance"]
         self.trials: list[dict[str, Any]] = data["trials"]
         self.warnings: list[str] = data["warnings"]
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in self.coefficients.items())
+        shown = ", ".join(f"{name} {_shown(value)}" for name, value in self.coefficients.items())
         return f"Result(value {self.value:.4f}, {shown}, exponent {self.exponent:.3f})"
 
     @property
@@ -118,3 +140,17 @@ class Result:
         from ._plots import plot
 
         return plot(self._data)
+
+
+def _ordered(best: dict[str, Any], model: str, groups: list[dict[str, Any]] | None) -> Any:
+    """A model's coefficient, or its coefficients in the order of the groups."""
+    value = best["coefficients"][model]
+    if groups is None:
+        return float(value)
+    return {group["name"]: float(value[group["name"]]) for group in groups}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "[" + " ".join(f"{number:.3f}" for number in value.values()) + "]"
+    return f"{value:.3f}"

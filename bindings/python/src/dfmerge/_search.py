@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
+from ._candidates import candidates, flat, group_list, observed
 from ._errors import StoppedError
 from ._handles import CancelFlag, Handle, c_path, encoded, made, parsed
 from ._interrupt import Interruptible
@@ -27,7 +29,7 @@ def search_options() -> list[dict[str, Any]]:
 
 
 class Search:
-    """Finds one coefficient per model by Bayesian optimisation; every candidate is merged in place.
+    """Finds the coefficients of a merge by Bayesian optimisation; candidates are merged in place.
 
     Parameters
     ----------
@@ -51,6 +53,18 @@ class Search:
         :class:`dfmerge.torch.Fisher` is one. Not needed with ``fisher_mode="none"``.
     tasks : sequence of str, optional
         Names of the tasks that ``evaluate`` scores. By default one per model, by the models' names.
+    evaluate_subset : callable, optional
+        Like ``evaluate``, on a fixed part of the data that costs ``subset_share`` of it. It scores
+        every candidate first; ``evaluate``, whose scores are of all the data, follows only where
+        the search finds that worth its cost.
+    enqueue : sequence, optional
+        Candidates to evaluate before anything else: dicts of coefficients by model, with
+        ``"exponent"`` where it is searched, or results of other searches (their best).
+    observations : Result, path of a journal, or sequence of dicts, optional
+        What another search of the same models and tasks has found: its complete trials teach the
+        model of the scores, and count towards ``initial``. They are no trials of this search and
+        never its best; ``enqueue`` a candidate to have it evaluated here. Give it only scores that
+        mean the same: another data set or metric would mislead.
     journal : path, optional
         Where every step is recorded; an existing journal of the same search is continued with
         exactly the trials of an uninterrupted run, also to a larger number of ``trials``. Other
@@ -62,9 +76,13 @@ class Search:
         Show a progress bar, where tqdm is installed and standard error is a terminal.
     fisher_mode : str, optional
         The option ``fisher``: "dynamic", "static", "interpolated" or "none".
+    target_score : float, optional
+        The option ``target``: the search ends when a trial reaches this score.
     **options
         Every other option of :func:`search_options`: ``preset``, ``trials``, ``initial``, ``seed``,
-        ``bounds``, ``exponent``, ``aggregate``, ``threads``, ... Defaults live in the library.
+        ``bounds``, ``groups``, ``exponent``, ``aggregate``, ``floors``, ``max_seconds``,
+        ``stop_improvement``, ``subset_share``, ``threads``, ... Defaults live in the library; None
+        is the default.
 
     Notes
     -----
@@ -80,10 +98,14 @@ class Search:
         fisher: Callable[[FisherRequest], None] | None = None,
         *,
         tasks: Sequence[str] | None = None,
+        evaluate_subset: Callable[[Trial], Any] | None = None,
+        enqueue: Sequence[Any] | None = None,
+        observations: Any = None,
         journal: str | os.PathLike[str] | None = None,
         resume: bool = True,
         progress: bool = True,
         fisher_mode: str | None = None,
+        target_score: float | None = None,
         **options: Any,
     ) -> None:
         if not models:
@@ -109,6 +131,12 @@ class Search:
             raise TypeError(
                 "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
             )
+        options = {name: value for name, value in options.items() if value is not None}
+        if (evaluate_subset is None) != ("subset_share" not in options):
+            raise TypeError(
+                "evaluate_subset and subset_share belong together: the function that scores a "
+                "candidate on a part of the data, and what that costs as a share of evaluate"
+            )
         self.models = list(models)
         self.tasks = list(tasks) if tasks is not None else list(self.models)
         self.journal = None if journal is None else os.fspath(journal)
@@ -117,6 +145,7 @@ class Search:
         self._resume = resume
         self._shown = progress
         self._evaluate = evaluate
+        self._evaluate_subset = evaluate_subset
         self._fisher = fisher
         self._cancel = CancelFlag()
         self._target = Target(target)
@@ -132,8 +161,21 @@ class Search:
         settings = dict(options, tasks=self.tasks)
         if fisher_mode is not None:
             settings["fisher"] = fisher_mode
+        if target_score is not None:
+            settings["target"] = target_score
+        if enqueue is not None:
+            settings["enqueue"] = candidates(enqueue)
+        if observations is not None:
+            settings["observations"] = observed(observations, self.models, self.tasks)
+        if "groups" in settings:
+            settings["groups"] = group_list(settings["groups"])
         self._settings = encoded(settings)
         self._handle = self._made()
+        description = parsed(lib.dfm_search_describe, self._handle.value)
+        #: Names of the groups of tensors; ["all"] where they share their coefficients.
+        self.groups = [str(group["name"]) for group in description["groups"]]
+        for text in description["warnings"]:
+            warnings.warn(text, stacklevel=2)
         self._has_run = False
         self._total = int(options.get("trials", _default_trials()))
 
@@ -151,7 +193,7 @@ class Search:
         )
 
     def run(self) -> Result:
-        """Run to the number of trials; the best candidate then stands in the target.
+        """Run until the budget is used up or another option ends it; the best is in the target.
 
         Called again after an interrupt or an exception, it goes on where it stopped.
 
@@ -184,14 +226,18 @@ class Search:
         self._target.mark(self.result._mark)
         return self.result
 
-    def apply(self, coefficients: Mapping[str, float], exponent: float = 1.0) -> None:
-        """Write a candidate into the target, measuring Fisher values where they are needed."""
-        if set(coefficients) != set(self.models):
-            raise ValueError(
-                f"coefficients are given for {sorted(coefficients)}, the models are "
-                f"{sorted(self.models)}"
-            )
-        values = (ctypes.c_double * len(self.models))(*[coefficients[name] for name in self.models])
+    def apply(self, coefficients: Mapping[str, Any], exponent: float = 1.0) -> None:
+        """Write a candidate into the target, measuring Fisher values where they are needed.
+
+        Parameters
+        ----------
+        coefficients : mapping
+            A number for each model, or a mapping from group to number.
+        exponent : float
+            Power of the Fisher weights.
+        """
+        numbers = flat(coefficients, self.models, self.groups)
+        values = (ctypes.c_double * len(numbers))(*numbers)
         self._call(lib.dfm_search_apply, values, len(values), exponent)
 
     def _call(self, function: Any, *arguments: Any) -> None:
@@ -204,15 +250,19 @@ class Search:
             callbacks = Callbacks(
                 guard,
                 self.models,
+                self.groups,
                 self.tasks,
                 self._target,
                 self._evaluate,
+                self._evaluate_subset,
                 self._fisher,
                 bar,
                 self._handle,
             )
             handle = self._handle.value
             check(lib.dfm_search_set_evaluate(handle, callbacks.evaluate, None))
+            if callbacks.evaluate_subset is not None:
+                check(lib.dfm_search_set_evaluate_subset(handle, callbacks.evaluate_subset, None))
             check(lib.dfm_search_set_fisher(handle, callbacks.fisher, None))
             check(lib.dfm_search_set_progress(handle, callbacks.progress, None))
             status = function(handle, *arguments)

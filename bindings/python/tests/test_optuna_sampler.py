@@ -180,9 +180,7 @@ def test_threads_work_on_one_study() -> None:
 def test_processes_share_a_study_in_sqlite(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     study = optuna.create_study(study_name="shared", storage=storage)
-    workers = [
-        subprocess.Popen([sys.executable, WORKER, storage, "shared", "9"]) for _ in range(2)
-    ]
+    workers = [subprocess.Popen([sys.executable, WORKER, storage, "shared", "9"]) for _ in range(2)]
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     assert len(study.trials) == 18
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
@@ -194,9 +192,7 @@ def test_a_journal_storage_works(tmp_path: Path) -> None:
     storage = optuna.storages.JournalStorage(backend)
     study = optuna.create_study(storage=storage, sampler=Sampler(seed=1))
     study.optimize(mixed, n_trials=14)
-    again = optuna.load_study(
-        study_name=study.study_name, storage=storage, sampler=Sampler(seed=1)
-    )
+    again = optuna.load_study(study_name=study.study_name, storage=storage, sampler=Sampler(seed=1))
     again.optimize(mixed, n_trials=2)
     assert len(again.trials) == 16
 

@@ -22,7 +22,8 @@ from ._errors import (
 )
 from ._loader import lib as _lib
 from ._merge import Plan, load, merge, merge_settings, methods, plan, save
-from ._optimizer import Optimizer, optimizer_options
+from ._optimizer import Optimizer
+from ._optimizer_arguments import optimizer_options
 from ._optimizer_trial import OptimizerTrial
 from ._result import Result
 from ._search import Search, search_options

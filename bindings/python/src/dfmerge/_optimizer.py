@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-import math
-import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, overload
 
-from ._handles import c_path, encoded, made, parsed, text
-from ._loader import check, lib
+from ._handles import c_path, encoded, made
+from ._loader import lib
+from ._optimizer_arguments import default_of, doubles, integer, interval_of_each, point_of
+from ._optimizer_findings import OptimizerFindings
 from ._optimizer_loop import Loop
-from ._optimizer_trial import OptimizerTrial, number, parsed_scores, told_state
+from ._optimizer_trial import OptimizerTrial, parsed_scores, told_state
 
 _LARGEST_BATCH = 10_000
 
 
-def optimizer_options() -> list[dict[str, Any]]:
-    """Every option of an optimizer: name, type, range, default and meaning."""
-    listing: list[dict[str, Any]] = parsed(lib.dfm_optimizer_options_describe)
-    return listing
-
-
-class Optimizer:
+class Optimizer(OptimizerFindings):
     """Finds parameters that maximise a score which is costly to measure.
 
     Ask for a trial, evaluate its ``params`` in whatever way and place, tell the score; or let
@@ -72,7 +66,7 @@ class Optimizer:
         resume: bool = True,
         **options: Any,
     ) -> None:
-        self._bounds = _bounds(parameters)
+        self._bounds = interval_of_each(parameters)
         #: Names of the parameters, in order.
         self.parameters = list(self._bounds)
         if isinstance(tasks, str):
@@ -96,7 +90,7 @@ class Optimizer:
         )
         self._closed = False
         self._stopped = False
-        self._total = int(settings.get("trials", _default("trials")))
+        self._total = int(settings.get("trials", default_of("trials")))
         #: Numbers of trials that an earlier life of the journal left running.
         self._left = [trial.number for trial in self.running] if path is not None else []
 
@@ -113,7 +107,7 @@ class Optimizer:
 
         Each is chosen with all that are out taken as evaluated.
         """
-        count = 1 if n is None else _integer(n, "n")
+        count = 1 if n is None else integer(n, "n")
         room = min(max(count, 1), _LARGEST_BATCH)
         width = len(self.parameters)
         points, numbers = (ctypes.c_double * (room * width))(), (ctypes.c_int64 * room)()
@@ -121,9 +115,7 @@ class Optimizer:
         trials = [
             OptimizerTrial(
                 number=numbers[i],
-                params=dict(
-                    zip(self.parameters, points[i * width : (i + 1) * width], strict=True)
-                ),
+                params=dict(zip(self.parameters, points[i * width : (i + 1) * width], strict=True)),
                 _bounds=self._bounds,
             )
             for i in range(count)
@@ -167,7 +159,7 @@ class Optimizer:
             return
         if reason is not None:
             raise ValueError(f"reason is given for trial {index}, which has a score")
-        scores, variances = map(_doubles, told)
+        scores, variances = map(doubles, told)
         self._call(lib.dfm_optimizer_tell, index, scores, variances, len(scores))
 
     def tell_subset(self, trial: OptimizerTrial | int, values: Any) -> bool:
@@ -195,10 +187,8 @@ class Optimizer:
             self.tell(index, reason="The first stage failed.")
             return False
         worth = ctypes.c_int32()
-        scores = _doubles(told[0])
-        self._call(
-            lib.dfm_optimizer_tell_subset, index, scores, len(scores), ctypes.byref(worth)
-        )
+        scores = doubles(told[0])
+        self._call(lib.dfm_optimizer_tell_subset, index, scores, len(scores), ctypes.byref(worth))
         return worth.value != 0
 
     def withdraw(self, trial: OptimizerTrial | int) -> None:
@@ -210,7 +200,7 @@ class Optimizer:
 
         A point that is told or out already is skipped, unless ``repeats`` says to measure it again.
         """
-        point = _doubles(self._values(params))
+        point = doubles(point_of(params, self.parameters))
         self._call(lib.dfm_optimizer_enqueue, point, 1, len(point), int(repeats))
 
     def add_trial(self, params: Mapping[str, float], values: Any) -> int:
@@ -224,133 +214,13 @@ class Optimizer:
         told = parsed_scores(values, self.tasks, "the score of the added trial")
         if told is None:
             raise ValueError(f"the added trial has no score ({values!r}); leave out what failed")
-        point, (scores, variances) = _doubles(self._values(params)), map(_doubles, told)
+        point, (scores, variances) = doubles(point_of(params, self.parameters)), map(doubles, told)
         out = ctypes.c_int64()
         self._call(
             lib.dfm_optimizer_observe, point, len(point), scores, variances, len(scores),
             ctypes.byref(out),
         )  # fmt: skip
         return out.value
-
-    # --- results ------------------------------------------------------------------------------
-
-    @property
-    def trials(self) -> list[OptimizerTrial]:
-        """Every trial in order of its number, running and withdrawn ones included."""
-        data = self._parsed(lib.dfm_optimizer_trials)
-        found = [
-            OptimizerTrial.from_json(trial, self._bounds)
-            for kind in ("trials", "running", "withdrawn")
-            for trial in data[kind]
-        ]
-        return sorted(found, key=operator.attrgetter("number"))
-
-    @property
-    def running(self) -> list[OptimizerTrial]:
-        """The trials that are out: after a resume, those that nobody may be working on."""
-        data = self._parsed(lib.dfm_optimizer_trials)["running"]
-        return [OptimizerTrial.from_json(trial, self._bounds) for trial in data]
-
-    @property
-    def best_trial(self) -> OptimizerTrial:
-        """The chosen trial: by default that of the best expected score under the model."""
-        data = self._parsed(lib.dfm_optimizer_best)
-        if data is None:
-            raise ValueError("no trial has a score yet")
-        return OptimizerTrial.from_json(data, self._bounds)
-
-    @property
-    def best_params(self) -> dict[str, float]:
-        """The parameters of :attr:`best_trial`."""
-        return self.best_trial.params
-
-    @property
-    def best_value(self) -> float:
-        """The score that was told for :attr:`best_trial`."""
-        value = self.best_trial.value
-        assert value is not None  # it is chosen among trials with a value
-        return value
-
-    @property
-    def best_trials(self) -> list[OptimizerTrial]:
-        """The trials between which only a preference among the tasks can choose (Pareto front)."""
-        front = set(self.to_dict()["pareto"])
-        return [trial for trial in self.trials if trial.number in front]
-
-    @property
-    def cost(self) -> float:
-        """What the evaluations told have cost, in full ones; added trials cost nothing."""
-        return float(self._parsed(lib.dfm_optimizer_trials)["cost"])
-
-    @property
-    def improvement_left(self) -> float | None:
-        """The largest improvement that one more evaluation is expected to bring.
-
-        In score units; None while no trial has a score.
-        """
-        found = self.to_dict()["improvement_left"]
-        return None if found is None else float(found)
-
-    @property
-    def should_stop(self) -> str | None:
-        """Why a loop should end; None to go on.
-
-        "trials", "target", "time" (option ``max_seconds``) or "improvement" (``stop_improvement``:
-        little left to gain at two results in a row, as seen at each reading of this).
-        """
-        self._check_open()
-        return text(lib.dfm_optimizer_stop_reason, self._handle.value) or None
-
-    @property
-    def warnings(self) -> list[str]:
-        """What happened that one should know (a repaired journal, ...)."""
-        found: list[str] = self._parsed(lib.dfm_optimizer_trials)["warnings"]
-        return found
-
-    @overload
-    def predict(self, params: Mapping[str, float]) -> tuple[float, float]: ...
-
-    @overload
-    def predict(self, params: Iterable[Mapping[str, float]]) -> list[tuple[float, float]]: ...
-
-    def predict(
-        self, params: Mapping[str, float] | Iterable[Mapping[str, float]]
-    ) -> tuple[float, float] | list[tuple[float, float]]:
-        """Mean and standard deviation of the noise-free score that the model expects.
-
-        For one point, or a list of them.
-        """
-        many = not isinstance(params, Mapping)
-        wanted = list(params) if not isinstance(params, Mapping) else [params]
-        flat = _doubles([value for point in wanted for value in self._values(point)])
-        means, sds = _doubles([0.0] * len(wanted)), _doubles([0.0] * len(wanted))
-        self._call(
-            lib.dfm_optimizer_predict, flat, len(wanted), len(self.parameters), means, sds
-        )
-        found = list(zip(means, sds, strict=True))
-        return found if many else found[0]
-
-    def importance(self) -> dict[str, float]:
-        """Each parameter's share of the variation of the expected score; they sum to 1.
-
-        Empty while no trial has a score.
-        """
-        shares = self.to_dict()["importance"]
-        return {name: float(shares[name]) for name in self.parameters if name in shares}
-
-    def slices(self) -> list[dict[str, Any]]:
-        """What the model expects along each parameter, the others at the best trial.
-
-        One dict per parameter: its ``name``, values ``at``, ``mean`` and ``sd``; an empty list
-        while no trial has a score.
-        """
-        found: list[dict[str, Any]] = self.to_dict()["slices"]
-        return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain data: options, parameters, trials, best, slices, ..."""
-        data: dict[str, Any] = self._parsed(lib.dfm_optimizer_result)
-        return data
 
     # --- running ------------------------------------------------------------------------------
 
@@ -398,9 +268,9 @@ class Optimizer:
         Loop(
             self,
             func,
-            n_trials=None if n_trials is None else _integer(n_trials, "n_trials"),
+            n_trials=None if n_trials is None else integer(n_trials, "n_trials"),
             timeout=timeout,
-            n_jobs=_integer(n_jobs, "n_jobs"),
+            n_jobs=integer(n_jobs, "n_jobs"),
             catch=catch,
             callbacks=list(callbacks or []),
             shows_bar=show_progress_bar,
@@ -409,38 +279,6 @@ class Optimizer:
     def stop(self) -> None:
         """End :meth:`optimize` after the evaluations under way; for use in callbacks."""
         self._stopped = True
-
-    # --- showing ------------------------------------------------------------------------------
-
-    def report(self, path: str | os.PathLike[str]) -> None:
-        """Write one self-contained HTML page; needs the extra ``plots`` (matplotlib)."""
-        from ._report import report
-
-        report(self._as_search(), os.fspath(path))
-
-    def plot(self) -> Any:
-        """A matplotlib figure: best so far, parameters, scores per task, slices of the model."""
-        from ._plots import plot
-
-        return plot(self._as_search())
-
-    def _as_search(self) -> dict[str, Any]:
-        """The result under the names that a search's has, which report and charts read."""
-        data = self.to_dict()
-
-        def renamed(trial: Mapping[str, Any]) -> dict[str, Any]:
-            return {**trial, "coefficients": trial["params"]}
-
-        best = data["best"]
-        return {
-            **data,
-            "format": 2,
-            "models": self.parameters,
-            "groups": None,
-            "slices": [{**line, "model": line["name"], "group": None} for line in data["slices"]],
-            "trials": [renamed(trial) for trial in data["trials"]],
-            "best": None if best is None else renamed(best),
-        }
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -487,76 +325,7 @@ class Optimizer:
                     return trial
         return None
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ValueError("this optimizer is closed; make it again with its journal")
-
-    def _call(self, function: Any, *arguments: Any) -> None:
-        self._check_open()
-        check(function(self._handle.value, *arguments))
-
-    def _parsed(self, function: Any) -> Any:
-        self._check_open()
-        return parsed(function, self._handle.value)
-
     def _number(self, trial: OptimizerTrial | int) -> int:
         if isinstance(trial, OptimizerTrial):
             return trial.number
-        return _integer(trial, "trial")
-
-    def _values(self, params: Mapping[str, float]) -> list[float]:
-        """The values of a point in the parameters' order."""
-        if not isinstance(params, Mapping):
-            raise TypeError(f"params is {params!r}; pass a dict with {self.parameters}")
-        if set(params) != set(self._bounds):
-            raise ValueError(
-                f"params has {sorted(map(str, params))}; the parameters are {self.parameters}"
-            )
-        return [number(params[name], f"the value of {name!r}") for name in self.parameters]
-
-
-def _default(option: str) -> Any:
-    return next(found["default"] for found in optimizer_options() if found["name"] == option)
-
-
-def _doubles(values: Sequence[float]) -> ctypes.Array[ctypes.c_double]:
-    return (ctypes.c_double * len(values))(*values)
-
-
-def _integer(value: Any, what: str) -> int:
-    """A whole number that fits in 64 bits; ctypes would cut off the rest."""
-    try:
-        found = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{what} is {value!r}; pass a whole number") from None
-    if not -(2**63) <= found < 2**63:
-        raise ValueError(f"{what} is {found}, which does not fit in 64 bits")
-    return found
-
-
-def _bounds(
-    parameters: Mapping[str, Sequence[float]] | Sequence[str],
-) -> dict[str, tuple[float, float]]:
-    """Name -> (low, high); the library checks names and order."""
-    if isinstance(parameters, (str, bytes)):
-        raise TypeError(f"parameters is the text {parameters!r}; pass a dict or a list of names")
-    if not isinstance(parameters, Mapping):
-        names = list(parameters)
-        if len(set(names)) != len(names):
-            raise ValueError(f"parameters has a name twice: {names}")
-        parameters = dict.fromkeys(names, (0.0, 1.0))
-    if not parameters:
-        raise ValueError("parameters is empty; name one or more")
-    found: dict[str, tuple[float, float]] = {}
-    for name, interval in parameters.items():
-        if not isinstance(name, str) or not name or "\0" in name:
-            raise TypeError(f"parameters has the name {name!r}; names are texts without NUL")
-        try:
-            low, high = interval
-        except (TypeError, ValueError):
-            raise TypeError(f"parameter {name!r} is {interval!r}; give (low, high)") from None
-        ends = number(low, f"low of {name!r}"), number(high, f"high of {name!r}")
-        if not (ends[0] < ends[1] and all(map(math.isfinite, ends))):
-            raise ValueError(f"parameter {name!r} is {ends}; low must be below high, both finite")
-        found[name] = ends
-    return found
+        return integer(trial, "trial")

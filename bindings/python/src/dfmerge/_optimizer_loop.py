@@ -106,15 +106,17 @@ class Loop:
         for thread in threads:
             thread.start()
         interrupts = 0
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(_POLL_SECONDS)
-            if guard.pending:
-                guard.pending = False
-                interrupts += 1
-                self._ends = True
-            if interrupts > 1:
-                break
+        try:
+            while interrupts < 2 and any(thread.is_alive() for thread in threads):
+                for thread in threads:
+                    thread.join(_POLL_SECONDS)
+                if guard.pending:
+                    guard.pending = False
+                    interrupts += 1
+                    self._ends = True
+        finally:
+            # Also where a handler of the host's raises here.
+            self._ends = True
         guard.pending = interrupts > 0
 
     def _work(self, guard: Interruptible, call: Caller) -> None:

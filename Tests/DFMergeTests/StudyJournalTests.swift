@@ -68,6 +68,22 @@ import Testing
     #expect(study.cost == 1 && study.trials[0].value == 0.6)
   }
 
+  @Test func testResume_doesNotBringBackAQueuedPointThatWasSkipped() throws {
+    let journal = TemporaryPath("run.jsonl")
+    let options = #"{"parameters":[{"name":"a","low":0,"high":1},{"name":"b","low":0,"high":1}]}"#
+    var values: [Double] = []
+    do {
+      let study = try StudyFixture.study(options, journal: journal)
+      values = try study.ask()[0].values
+      // It is out already, so the next ask drops it from the queue.
+      try study.enqueue([values])
+      _ = try study.ask()
+      try study.withdraw(0)
+    }
+    let next = try StudyFixture.study(options, journal: journal).ask()[0]
+    #expect(next.values == values && next.origin == .initial)
+  }
+
   @Test func testResume_givesTheSameModelAndResult() throws {
     let journal = TemporaryPath("run.jsonl")
     var first: JSONValue = .null

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C examples against the built library with strict flags, and runs them: the merge over its
-# own result too, the search once fresh and once from its finished journal. Then checks that every CPU
-# level writes the same bytes.
+# own result too, the search and the optimizer once fresh and once from their finished journals. Then
+# checks that every CPU level writes the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -14,6 +14,12 @@ for compiler in "gcc -std=c99" "g++ -std=c++17 -x c++"; do
       tail -n 1
   done
   rm "$work/search.jsonl"
+  $compiler -Wall -Wextra -pedantic -Werror -Iinclude examples/c/optimize.c -x none \
+    -Lbuild/lib -ldfmerge -lm -o "$work/optimize"
+  for _ in fresh again; do
+    LD_LIBRARY_PATH=build/lib "$work/optimize" "$work/optimize.jsonl" | tail -n 1
+  done
+  rm "$work/optimize.jsonl"
   $compiler -Wall -Wextra -pedantic -Werror -Iinclude examples/c/merge.c -x none \
     -Lbuild/lib -ldfmerge -o "$work/merge"
   for _ in fresh again; do

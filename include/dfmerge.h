@@ -21,7 +21,7 @@ extern "C" {
 /* ---- Types ----------------------------------------------------------------------------------- */
 
 /* Opaque handles. Each is made by one function and freed by the matching dfm_<noun>_free, which
- * accepts NULL. A handle is used by one thread at a time. */
+ * accepts NULL. A handle is used by one thread at a time, but for dfm_optimizer and dfm_cancel. */
 
 /** A text that the library hands out: read with dfm_text_data, freed with dfm_text_free. */
 typedef struct dfm_text dfm_text;
@@ -31,6 +31,8 @@ typedef struct dfm_weights dfm_weights;
 typedef struct dfm_cancel dfm_cancel;
 /** A DF-Merge search. */
 typedef struct dfm_search dfm_search;
+/** A Bayesian optimizer over named parameters, by ask and tell; any number of threads may use it. */
+typedef struct dfm_optimizer dfm_optimizer;
 /** The Fisher values that a Fisher callback is asked for; valid during that callback only. */
 typedef struct dfm_fisher dfm_fisher;
 
@@ -337,6 +339,208 @@ dfm_status dfm_merge(const char *method, const char *options, const char *settin
     dfm_weights *base, dfm_weights *const *models, int64_t n_models, dfm_weights *const *fishers,
     dfm_weights *target, const char *path, dfm_progress_fn progress, void *user, dfm_cancel *cancel,
     dfm_text **report);
+
+/* ---- Optimizer ------------------------------------------------------------------------------- */
+
+/**
+ * Lists the options of an optimizer as JSON: name, type, range, default, summary.
+ *
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK or DFM_ERROR_NULL_POINTER.
+ */
+dfm_status dfm_optimizer_options_describe(dfm_text **out);
+
+/**
+ * Makes a Bayesian optimizer over named parameters: ask it for points, tell it their scores.
+ *
+ * Unlike other handles, an optimizer may be used by several threads at once: its calls are carried
+ * out one after the other. A child of a fork is refused with DFM_ERROR_INVALID_STATE.
+ *
+ * @param options [in] [borrowed] JSON object with "parameters", a list of
+ *     {"name", "low", "high"}; the rest as in dfm_optimizer_options_describe.
+ * @param journal [in] [borrowed] [nullable] Path of the journal, made or continued; NULL for
+ *     none. It is locked until the optimizer is freed.
+ * @param out [out] [owned] The new handle; free it with dfm_optimizer_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_INVALID_ARGUMENT, DFM_ERROR_INVALID_JSON,
+ *     DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_IO_FAILURE,
+ *     DFM_ERROR_FILE_LOCKED, DFM_ERROR_JOURNAL_DAMAGED or DFM_ERROR_JOURNAL_MISMATCH.
+ */
+dfm_status dfm_optimizer_create(const char *options, const char *journal, dfm_optimizer **out);
+
+/**
+ * Asks for points to evaluate side by side. They stay out until they are told or withdrawn, and
+ * later points are chosen with those that are out taken as evaluated.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param n [in] How many, 1 to 10000.
+ * @param points [out] [borrowed] Room for n times as many values as there are parameters:
+ *     the values of each point, in the order of the parameters, one point after the other.
+ * @param numbers [out] [borrowed] Room for n numbers, by which the points are told.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE (after a fork, or after the journal could not be written),
+ *     DFM_ERROR_IO_FAILURE or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_ask(dfm_optimizer *optimizer, int64_t n, double *points, int64_t *numbers);
+
+/**
+ * Tells the scores of a point that was asked for. One that was withdrawn is welcome too.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param number [in] The number that dfm_optimizer_ask gave.
+ * @param scores [in] [borrowed] One score per task, larger is better; one that is not finite
+ *     marks the trial as failed.
+ * @param variances [in] [borrowed] [nullable] Noise variance of each score, NaN where it is
+ *     not known; NULL for none known.
+ * @param n_tasks [in] Number of scores; must be the number of tasks.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE (told already, after a fork, or after the journal could not be
+ *     written) or DFM_ERROR_IO_FAILURE.
+ */
+dfm_status dfm_optimizer_tell(dfm_optimizer *optimizer, int64_t number, const double *scores,
+    const double *variances, int64_t n_tasks);
+
+/**
+ * Tells the scores of a first stage, on a fixed subset of the evaluation, and learns whether the
+ * rest is worth its cost. Needs the option subset_share.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param number [in] The number that dfm_optimizer_ask gave.
+ * @param scores [in] [borrowed] One score per task, on the subset; one that is not finite
+ *     marks the trial as failed.
+ * @param n_tasks [in] Number of scores; must be the number of tasks.
+ * @param worth [out] 1: evaluate the rest and tell the full scores. 0: the trial is settled.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE (no subset_share, not out, told already, after a fork, or after the
+ *     journal could not be written), DFM_ERROR_IO_FAILURE or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_tell_subset(dfm_optimizer *optimizer, int64_t number, const double *scores,
+    int64_t n_tasks, int32_t *worth);
+
+/**
+ * Tells that the evaluation of a point failed: it counts as the lowest score told.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param number [in] The number that dfm_optimizer_ask gave.
+ * @param reason [in] [borrowed] [nullable] Why, for the record; NULL for none.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE or DFM_ERROR_IO_FAILURE, as dfm_optimizer_tell.
+ */
+dfm_status dfm_optimizer_tell_failed(dfm_optimizer *optimizer, int64_t number, const char *reason);
+
+/**
+ * Takes back a point that is out: its worker died. It may be given to another worker, under
+ * another number.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param number [in] The number that dfm_optimizer_ask gave.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE (not out) or DFM_ERROR_IO_FAILURE.
+ */
+dfm_status dfm_optimizer_withdraw(dfm_optimizer *optimizer, int64_t number);
+
+/**
+ * Gives points that are to be asked for before anything else, in this order.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param points [in] [borrowed] n_points times n_parameters values within the parameters'
+ *     bounds, one point after the other.
+ * @param n_points [in] Number of points.
+ * @param n_parameters [in] Number of values of a point; must be the number of parameters.
+ * @param repeats [in] 0 skips points that are told or out already; anything else does not.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE or DFM_ERROR_IO_FAILURE.
+ */
+dfm_status dfm_optimizer_enqueue(dfm_optimizer *optimizer, const double *points, int64_t n_points,
+    int64_t n_parameters, int32_t repeats);
+
+/**
+ * Adds what is known of a point from elsewhere: another run, a baseline. It counts as a trial.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param point [in] [borrowed] The values of the parameters, within their bounds.
+ * @param n_parameters [in] Their number.
+ * @param scores [in] [borrowed] One finite score per task.
+ * @param variances [in] [borrowed] [nullable] As in dfm_optimizer_tell.
+ * @param n_tasks [in] Number of scores; must be the number of tasks.
+ * @param number [out] [nullable] The number of the trial; NULL where it is of no interest.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_NON_FINITE, DFM_ERROR_INVALID_STATE or DFM_ERROR_IO_FAILURE.
+ */
+dfm_status dfm_optimizer_observe(dfm_optimizer *optimizer, const double *point,
+    int64_t n_parameters, const double *scores, const double *variances, int64_t n_tasks,
+    int64_t *number);
+
+/* ---- Optimizer report ------------------------------------------------------------------------ */
+
+/**
+ * What an optimizer expects at some points: posterior mean and standard deviation of the score,
+ * noise excluded.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param points [in] [borrowed] n_points times n_parameters values within the parameters'
+ *     bounds.
+ * @param n_points [in] Number of points.
+ * @param n_parameters [in] Number of values of a point; must be the number of parameters.
+ * @param means [out] [borrowed] Room for n_points means.
+ * @param sds [out] [borrowed] Room for n_points standard deviations.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
+ *     DFM_ERROR_INVALID_STATE (nothing told yet, or after a fork), DFM_ERROR_ALL_TRIALS_FAILED or
+ *     DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_predict(dfm_optimizer *optimizer, const double *points, int64_t n_points,
+    int64_t n_parameters, double *means, double *sds);
+
+/**
+ * Why a loop over points should end: "trials", "time" (max_seconds), "target" or "improvement"
+ * (stop_improvement), or the empty text to go on. Asking further is allowed all the same.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE
+ *     (after a fork) or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_stop_reason(dfm_optimizer *optimizer, dfm_text **out);
+
+/**
+ * The chosen point as JSON: number, params, value, scores, posterior mean, sd and interval; null
+ * while no trial has a score.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE
+ *     (after a fork) or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_best(dfm_optimizer *optimizer, dfm_text **out);
+
+/**
+ * Every trial as JSON: told, running and withdrawn ones, their cost in full evaluations, and
+ * warnings. No model is fitted.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
+ *     (after a fork).
+ */
+dfm_status dfm_optimizer_trials(dfm_optimizer *optimizer, dfm_text **out);
+
+/**
+ * All that is known as JSON: options, parameters, tasks, trials, best, Pareto front, slices,
+ * length-scales and importance of the parameters, improvement left, reason to stop, times, warnings.
+ *
+ * @param optimizer [inout] [borrowed] The optimizer.
+ * @param out [out] [owned] The text; free it with dfm_text_free.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE
+ *     (after a fork) or DFM_ERROR_NOT_POSITIVE_DEFINITE.
+ */
+dfm_status dfm_optimizer_result(dfm_optimizer *optimizer, dfm_text **out);
+
+/**
+ * Frees an optimizer and lets go of its journal.
+ *
+ * @param optimizer [in] [owned] [nullable] The optimizer; NULL and handles already freed are
+ *     ignored.
+ */
+void dfm_optimizer_free(dfm_optimizer *optimizer);
 
 /* ---- Save ------------------------------------------------------------------------------------ */
 

@@ -103,6 +103,8 @@ extension Optimizer {
       pending.contains { $0.number == suggestion.number }
       || history.contains { $0.number == suggestion.number }
     guard !isKnown, (0...Optimizer.maximumNumber * 2).contains(suggestion.number) else { return }
+    // As the ask that made it did: a withdrawal later must not bring back what was skipped then.
+    dropKnownFromQueue()
     let slot = pending.firstIndex { $0.number > suggestion.number } ?? pending.endIndex
     pending.insert(suggestion, at: slot)
     if let subset, (try? check(subset, of: suggestion.number)) != nil {
@@ -112,6 +114,13 @@ extension Optimizer {
     if let queued = queue.firstIndex(where: { $0.point == suggestion.point }) {
       queue.remove(at: queued)
     }
+  }
+
+  /// Takes queued points that are told or pending off the queue, unless they are repeats.
+  func dropKnownFromQueue() {
+    guard !queue.isEmpty else { return }
+    let known = history.map(\.point) + pending.map(\.point)
+    queue.removeAll { !$0.repeats && known.contains($0.point) }
   }
 
   /// Points to evaluate before anything else, in this order. They count towards

@@ -25,6 +25,9 @@ public struct OptionSchema: Sendable {
     case names
     /// An object from task name to a number in the range; every task when it is not empty.
     case numberPerTask(ClosedRange<Double>)
+    /// A list of objects `{"name", "low", "high"}` with distinct, non-empty names and low < high,
+    /// both in the range; one or more.
+    case parameters(ClosedRange<Double>)
     /// A JSON value with a form of its own, which the text describes; checked by its owner.
     case structured(String)
   }
@@ -80,6 +83,9 @@ public struct OptionSchema: Sendable {
     case .names: members["type"] = .string("names")
     case .numberPerTask(let limits):
       members["type"] = .string("number_per_task")
+      range(limits)
+    case .parameters(let limits):
+      members["type"] = .string("parameters")
       range(limits)
     case .structured(let form):
       members["type"] = .string("structured")

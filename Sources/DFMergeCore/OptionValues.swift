@@ -98,6 +98,16 @@ public struct OptionValues: Sendable {
     values[name]?.arrayValue?.compactMap(\.stringValue) ?? []
   }
 
+  /// The parameters of an option of kind `parameters`, in order; empty when it has no value.
+  public func parameters(_ name: String) -> [(name: String, range: ClosedRange<Double>)] {
+    (values[name]?.arrayValue ?? []).compactMap { item in
+      guard let label = item["name"]?.stringValue, let low = item["low"]?.doubleValue,
+        let high = item["high"]?.doubleValue, low < high
+      else { return nil }
+      return (label, low...high)
+    }
+  }
+
   private func missing(_ name: String, _ kind: String) -> DFMergeError {
     DFMergeError(
       .invalidOption, "Option '\(name)' of \(owner) needs a \(kind).", context: ["option": name])
@@ -180,6 +190,21 @@ public struct OptionValues: Sendable {
     case .numberPerTask(let range):
       guard let members = value.objectValue, members.values.allSatisfy({ isNumber($0, in: range) })
       else { throw fail("an object of numbers \(text(range)) by task") }
+    case .parameters(let range):
+      let items = value.arrayValue ?? []
+      let names = items.compactMap { $0["name"]?.stringValue }
+      let valid = items.allSatisfy { item in
+        guard item.objectValue?.count == 3, isNumber(item["low"], in: range),
+          isNumber(item["high"], in: range), let low = item["low"]?.doubleValue,
+          let high = item["high"]?.doubleValue
+        else { return false }
+        return low < high
+      }
+      guard valid, !items.isEmpty, Set(names).count == items.count, !names.contains("") else {
+        throw fail(
+          "a list of one object or more, each {\"name\", \"low\", \"high\"} with its own name "
+            + "and low < high, \(text(range))")
+      }
     case .structured: break
     }
   }

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 /* Opaque handles. Each is made by one function and freed by the matching dfm_<noun>_free, which
- * accepts NULL. A handle is used by one thread at a time. */
+ * accepts NULL. A handle is used by one thread at a time, but for dfm_optimizer and dfm_cancel. */
 
 /** A text that the library hands out: read with dfm_text_data, freed with dfm_text_free. */
 typedef struct dfm_text dfm_text;
@@ -14,6 +14,8 @@ typedef struct dfm_weights dfm_weights;
 typedef struct dfm_cancel dfm_cancel;
 /** A DF-Merge search. */
 typedef struct dfm_search dfm_search;
+/** A Bayesian optimizer over named parameters, by ask and tell; any number of threads may use it. */
+typedef struct dfm_optimizer dfm_optimizer;
 /** The Fisher values that a Fisher callback is asked for; valid during that callback only. */
 typedef struct dfm_fisher dfm_fisher;
 

@@ -244,3 +244,50 @@ def test_a_search_is_not_entered_from_its_own_callback() -> None:
     )
     with pytest.raises(dfmerge.ArgumentError, match="inside its callbacks"):
         search.run()
+
+
+OPTIMIZER_CALLS = sorted(
+    name
+    for name in STATUS_CALLS
+    if name.startswith("dfm_optimizer_")
+    and name not in ("dfm_optimizer_create", "dfm_optimizer_options_describe")
+)
+
+
+def live_optimizer() -> ctypes.c_void_p:
+    """An optimizer with one trial told and one out."""
+    made, point, number = ctypes.c_void_p(), ctypes.c_double(), ctypes.c_int64()
+    options = b'{"parameters": [{"name": "x", "low": 0, "high": 1}]}'
+    assert lib.dfm_optimizer_create(options, None, ctypes.byref(made)) == 0
+    for _ in range(2):
+        assert lib.dfm_optimizer_ask(made, 1, ctypes.byref(point), ctypes.byref(number)) == 0
+    score = ctypes.c_double(0.5)
+    assert lib.dfm_optimizer_tell(made, 0, ctypes.byref(score), None, 1) == 0
+    return made
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_CALLS)
+def test_a_live_optimizer_takes_null_and_numbers_at_their_ends(name: str) -> None:
+    made = live_optimizer()
+    _, kinds = _ffi.PROTOTYPES[name]
+    ends = {ctypes.c_int32: [-1, 2**31 - 1], ctypes.c_int64: [-(2**63), -1, 2**63 - 1]}
+    numeric = [i for i, kind in enumerate(kinds) if kind in ends]
+    choices = [ends[kinds[i]] for i in numeric]
+    memory = (ctypes.c_double * 4)()
+    for choice in itertools.product(*choices):
+        for pointer in (None, memory):
+            arguments = [null(kind) for kind in kinds]
+            arguments[0] = made
+            for position, kind in enumerate(kinds):
+                if kind is ctypes.POINTER(ctypes.c_double):
+                    arguments[position] = pointer
+            for position, value in zip(numeric, choice, strict=True):
+                arguments[position] = value
+            status = getattr(lib, name)(*arguments)
+            assert status >= 100 and lib.dfm_last_error_message()
+    out = ctypes.c_void_p()
+    assert lib.dfm_optimizer_trials(made, ctypes.byref(out)) == 0
+    data = json.loads(lib.dfm_text_data(out))
+    assert len(data["trials"]) == 1 and len(data["running"]) == 1
+    lib.dfm_text_free(out)
+    lib.dfm_optimizer_free(made)

@@ -86,7 +86,12 @@ def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
     trials = result["trials"]
     values = [(t, value) for t in trials if (value := _value(t)) is not None]
     low = lowest_shown([value for _, value in values])
-    kinds = {"initial": ("none", "o"), "informed": ("none", "D"), "search": (BLUE, "o")}
+    kinds = {
+        "initial": ("none", "o"),
+        "informed": ("none", "D"),
+        "observation": ("none", "s"),
+        "search": (BLUE, "o"),
+    }
     for origin, (face, marker) in kinds.items():
         own = [
             (t["number"], value)

@@ -192,6 +192,131 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.POINTER(ctypes.c_void_p),  # report
         ),
     ),
+    "dfm_optimizer_options_describe": (
+        ctypes.c_int32,
+        (
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_optimizer_create": (
+        ctypes.c_int32,
+        (
+            ctypes.c_char_p,  # options
+            ctypes.c_char_p,  # journal
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_optimizer_ask": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.c_int64,  # n
+            ctypes.POINTER(ctypes.c_double),  # points
+            ctypes.POINTER(ctypes.c_int64),  # numbers
+        ),
+    ),
+    "dfm_optimizer_tell": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.c_int64,  # number
+            ctypes.POINTER(ctypes.c_double),  # scores
+            ctypes.POINTER(ctypes.c_double),  # variances
+            ctypes.c_int64,  # n_tasks
+        ),
+    ),
+    "dfm_optimizer_tell_subset": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.c_int64,  # number
+            ctypes.POINTER(ctypes.c_double),  # scores
+            ctypes.c_int64,  # n_tasks
+            ctypes.POINTER(ctypes.c_int32),  # worth
+        ),
+    ),
+    "dfm_optimizer_tell_failed": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.c_int64,  # number
+            ctypes.c_char_p,  # reason
+        ),
+    ),
+    "dfm_optimizer_withdraw": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.c_int64,  # number
+        ),
+    ),
+    "dfm_optimizer_enqueue": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_double),  # points
+            ctypes.c_int64,  # n_points
+            ctypes.c_int64,  # n_parameters
+            ctypes.c_int32,  # repeats
+        ),
+    ),
+    "dfm_optimizer_observe": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_double),  # point
+            ctypes.c_int64,  # n_parameters
+            ctypes.POINTER(ctypes.c_double),  # scores
+            ctypes.POINTER(ctypes.c_double),  # variances
+            ctypes.c_int64,  # n_tasks
+            ctypes.POINTER(ctypes.c_int64),  # number
+        ),
+    ),
+    "dfm_optimizer_predict": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_double),  # points
+            ctypes.c_int64,  # n_points
+            ctypes.c_int64,  # n_parameters
+            ctypes.POINTER(ctypes.c_double),  # means
+            ctypes.POINTER(ctypes.c_double),  # sds
+        ),
+    ),
+    "dfm_optimizer_stop_reason": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_optimizer_best": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_optimizer_trials": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_optimizer_result": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # optimizer
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_optimizer_free": (
+        None,
+        (
+            ctypes.c_void_p,  # optimizer
+        ),
+    ),
     "dfm_weights_save": (
         ctypes.c_int32,
         (

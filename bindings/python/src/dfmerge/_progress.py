@@ -9,7 +9,7 @@ from typing import Any
 class Progress:
     """A tqdm bar over trials, where tqdm is installed and the output is a terminal."""
 
-    def __init__(self, shown: bool, total: int) -> None:
+    def __init__(self, shown: bool, total: int, title: str = "DF-Merge") -> None:
         self._bar: Any = None
         self._moved = False
         if not shown:
@@ -19,7 +19,12 @@ class Progress:
         except ImportError:
             return
         # disable=None: silent where standard error is not a terminal.
-        self._bar = tqdm(total=total, unit="trial", desc="DF-Merge", disable=None)
+        self._bar = tqdm(total=total, unit="trial", desc=title, disable=None)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody sees the bar."""
+        return self._bar is not None and not self._bar.disable
 
     def update(self, phase: str, done: int, best: float) -> None:
         """Show one step."""

@@ -1,0 +1,92 @@
+"""dfmerge.Optimizer behind a plain ask/tell interface over the unit cube.
+
+Plug it into any benchmark of optimisers with this interface (points are sequences of d floats in
+[0, 1], scores are maximised):
+
+    optimiser = Optimizer(d, seed=0, budget=60, n_init=10, init=None, meta=None)
+    x = optimiser.ask()
+    optimiser.tell(x, y)
+    x = optimiser.recommend()       # the evaluated point with the best posterior mean
+
+`init` holds points to be evaluated first instead of the optimiser's own start. Several points may
+be asked before the first is told, and they may be told in any order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dfmerge
+
+
+class Optimizer:
+    """Our defaults for merging: the points that are known to be good come first.
+
+    Parameters
+    ----------
+    d, seed, n_init
+        Dimension, seed and number of evaluations before the model is used.
+    budget
+        Not used: no decision depends on the evaluations that are left.
+    init
+        Points to evaluate first.
+    meta
+        Not used: what the benchmark knows about the function.
+    **options
+        Of :class:`dfmerge.Optimizer`: ``informed``, ``preset``, ``tasks``, ...
+    """
+
+    def __init__(
+        self,
+        d: int,
+        seed: int = 0,
+        budget: int = 60,
+        n_init: int = 10,
+        init: Sequence[Sequence[float]] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self._names = [f"x{k}" for k in range(d)]
+        # The paper's preset starts as the authors' optimiser does.
+        informed = options.get("preset", "default") == "default"
+        settings = {"informed": informed, "initial": n_init, **options}
+        self._optimizer = dfmerge.Optimizer(
+            {name: (0.0, 1.0) for name in self._names}, seed=seed, **settings
+        )
+        self._pending: dict[tuple[float, ...], Any] = {}
+        for point in init if init is not None else ():
+            self._optimizer.enqueue_trial(self._parameters(point))
+
+    def ask(self) -> list[float]:
+        """The next point to evaluate."""
+        trial = self._optimizer.ask()
+        point = self._point(trial.params)
+        self._pending[tuple(point)] = trial
+        return point
+
+    def tell(
+        self,
+        x: Sequence[float],
+        y: float | Mapping[str, float],
+        variance: float | None = None,
+    ) -> None:
+        """Record the score of a point that was asked; NaN is a failed evaluation."""
+        trial = self._pending.pop(tuple(float(v) for v in x))
+        if isinstance(y, float) and not math.isfinite(y):
+            self._optimizer.tell(trial, state="failed")
+        elif variance is None:
+            self._optimizer.tell(trial, y)
+        else:
+            self._optimizer.tell(trial, y, variance=variance)
+
+    def recommend(self) -> list[float]:
+        """The evaluated point with the best posterior mean (the paper's preset: best observed)."""
+        return self._point(self._optimizer.best_params)
+
+    def _point(self, params: Mapping[str, float]) -> list[float]:
+        return [float(params[name]) for name in self._names]
+
+    def _parameters(self, point: Sequence[float]) -> dict[str, float]:
+        return {name: float(v) for name, v in zip(self._names, point, strict=True)}

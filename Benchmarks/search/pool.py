@@ -1,0 +1,79 @@
+"""Runs jobs in a few processes, with a progress bar; Ctrl-C stops it and keeps what is done."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from functions.problem import Problem
+from functions.suite import problems
+from records import Job, Record, Store
+from tqdm import tqdm
+
+#: One thread per process: the processes share the cores, and times are of one thread.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def run(jobs: Sequence[Job], folder: Path, processes: int) -> None:
+    """Run the jobs that the folder holds no record of."""
+    stores = {job.experiment: Store(folder / f"{job.experiment}.jsonl") for job in jobs}
+    known = {name: store.load() for name, store in stores.items()}
+    missing = [job for job in jobs if job.key not in known[job.experiment]]
+    if not missing:
+        return
+    bar = tqdm(total=len(missing), unit="run", smoothing=0.05)
+    for job, result in _results(missing, folder, processes):
+        stores[job.experiment].add(job, result)
+        bar.set_postfix_str(f"{job.experiment}: {job.optimiser}, {job.function}", refresh=False)
+        bar.update()
+    bar.close()
+
+
+def _results(jobs: Sequence[Job], folder: Path, processes: int) -> Iterator[tuple[Job, Record]]:
+    if processes == 1:
+        _quiet()
+        for job in jobs:
+            yield _work((job, folder))
+        return
+    for name in THREADS:
+        os.environ[name] = "1"
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _prepare) as pool:
+        # Leaving the block, by Ctrl-C too, ends the processes.
+        yield from pool.imap_unordered(_work, [(job, folder) for job in jobs])
+
+
+def _prepare() -> None:
+    # Ctrl-C reaches the whole group of processes; the parent answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _quiet()
+
+
+def _quiet() -> None:
+    """Peers warn about scores and fits that a run of 60 evaluations is full of."""
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+
+
+@cache
+def _problems(set_seed: int, cache_folder: Path) -> dict[str, Problem]:
+    return problems(set_seed, cache_folder)
+
+
+def _work(task: tuple[Job, Path]) -> tuple[Job, Record]:
+    job, folder = task
+    experiment = importlib.import_module(f"experiments.{job.experiment}")
+    found = _problems(job.set_seed, cache_folder(folder))
+    return job, experiment.run(job, found[job.function])
+
+
+def cache_folder(folder: Path) -> Path:
+    """Where trained networks and the scales of the problems are kept."""
+    return folder / "cache"

@@ -81,6 +81,14 @@ class Optimizer:
         else:
             self._optimizer.tell(trial, y, variance=variance)
 
+    def tell_subset(self, x: Sequence[float], y: Mapping[str, float]) -> bool:
+        """Record the scores of a first stage; whether the point is worth the rest."""
+        key = tuple(float(v) for v in x)
+        worth = bool(self._optimizer.tell_subset(self._pending[key], y))
+        if not worth:
+            del self._pending[key]
+        return worth
+
     def recommend(self) -> list[float]:
         """The evaluated point with the best posterior mean (the paper's preset: best observed)."""
         return self._point(self._optimizer.best_params)

@@ -26,6 +26,8 @@ class Amount:
     ours_few: int
     #: Seeds of each peer.
     peers: dict[str, int] = field(default_factory=dict)
+    #: Whether the peers run with their own starts too.
+    own_starts: bool = False
 
     def changed(self, functions: Sequence[str] | None, seeds: int | None) -> Amount:
         """The same with other functions, or with one number of seeds for all."""
@@ -55,6 +57,7 @@ AMOUNTS = {
             "BoTorch log EI": 3,
             "BoTorch log NEI": 3,
         },
+        own_starts=True,
     ),
 }
 

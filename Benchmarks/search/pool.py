@@ -37,16 +37,12 @@ def run(jobs: Sequence[Job], folder: Path, processes: int) -> None:
 
 
 def _results(jobs: Sequence[Job], folder: Path, processes: int) -> Iterator[tuple[Job, Record]]:
-    if processes == 1:
-        _quiet()
-        for job in jobs:
-            yield _work((job, folder))
-        return
     for name in THREADS:
         os.environ[name] = "1"
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _prepare) as pool:
-        # Leaving the block, by Ctrl-C too, ends the processes.
+        # Leaving the block, by Ctrl-C too, ends the processes. One process is made the same way:
+        # the libraries read their numbers of threads when they are loaded.
         yield from pool.imap_unordered(_work, [(job, folder) for job in jobs])
 
 

@@ -39,7 +39,7 @@ def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None)
         init=shared_start(job, d) if shared else None,
     )
     run = _Run(np.random.default_rng([job.run_seed, 7]), d)
-    values, true, ask_ms, tell_ms = [], [], [], []
+    values, ask_ms, tell_ms = [], [], []
     recommended: dict[str, float] = {}
     for number in range(job.budget):
         # Processor time: other programs on the machine do not count.
@@ -48,7 +48,6 @@ def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None)
         ask_ms.append(1e3 * (time.process_time() - start))
         value, variance = score(x, number) if score else (float(problem.values(x)[0]), None)
         values.append(value)
-        true.append(float(problem.true_values(x)[0]))
         start = time.process_time()
         if asked is not None:
             run.attempt(lambda: optimiser.tell(asked, value, variance))  # noqa: B023
@@ -59,7 +58,6 @@ def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None)
             recommended[str(number + 1)] = float(problem.true_values(place)[0])
     return {
         "values": rounded(values),
-        "true": rounded(true),
         "recommended": recommended,
         "ask_ms": rounded(ask_ms, 4),
         "tell_ms": rounded(tell_ms, 4),

@@ -19,7 +19,7 @@ def jobs(plan: Plan) -> list[Job]:
     few = plan.amount.ours_few
     optimisers = {registry.OURS: plan.amount.ours, UNINFORMED: plan.amount.ours}
     optimisers |= {"dfmerge, paper": few, **dict.fromkeys(registry.CHEAP, few)}
-    if few == plan.amount.ours:
+    if plan.amount.own_starts:
         optimisers |= plan.amount.peers
     return plan.jobs(NAME, optimisers, plan.names())
 

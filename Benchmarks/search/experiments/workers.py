@@ -10,6 +10,7 @@ import heapq
 
 import numpy as np
 import registry
+from crossing import needed
 from functions.problem import Problem
 from plan import Plan
 from records import Job, Record, rounded, select
@@ -73,7 +74,7 @@ def rows(plan: Plan, stored: dict[str, list[Record]]) -> list[Row]:
     seeds = min(alone.seeds, together.seeds)
     single, several = alone.first(seeds).mean, together.first(seeds).mean
     marks = [mark for mark in (20, 30, 40, 50, 60) if mark <= len(single)] or [len(single)]
-    ratios = {mark: _needed(several, float(single[mark - 1])) / mark for mark in marks}
+    ratios = {mark: needed(several, float(single[mark - 1])) / mark for mark in marks}
     show(
         f"{WORKERS} workers out of order, {len(alone.regrets)} functions, {seeds} seeds",
         ["evaluations", "regret of one", "of four", "four need"],
@@ -95,14 +96,3 @@ def rows(plan: Plan, stored: dict[str, list[Record]]) -> list[Row]:
             "x",
         ),
     ]
-
-
-def _needed(curve: np.ndarray, regret: float) -> float:
-    """Evaluations after which the curve is at a regret, between two of them by interpolation."""
-    reached = int(np.argmax(curve <= regret))
-    if curve[reached] > regret:
-        return float(len(curve))
-    if reached == 0:
-        return 1.0
-    before, after = curve[reached - 1], curve[reached]
-    return reached + float((before - regret) / (before - after))

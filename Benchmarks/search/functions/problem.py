@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Aggregate = Literal["mean", "min", "geometric"]
+Aggregate = Literal["mean", "minimum", "geometric"]
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 
 #: Scores below it count as it in a geometric mean, whose logarithm has to stay finite.
@@ -17,7 +17,7 @@ LEAST = 1e-9
 
 def aggregate(scores: Array, how: Aggregate = "mean") -> Array:
     """One score per row of a (points, tasks) array."""
-    if how == "min":
+    if how == "minimum":
         return scores.min(1)
     if how == "geometric":
         return np.exp(np.log(np.maximum(scores, LEAST)).mean(1))

@@ -14,7 +14,6 @@ be asked before the first is told, and they may be told in any order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,9 +51,7 @@ class Optimizer:
         # The paper's preset starts as the authors' optimiser does.
         informed = options.get("preset", "default") == "default"
         settings = {"informed": informed, "initial": n_init, **options}
-        self._optimizer = dfmerge.Optimizer(
-            {name: (0.0, 1.0) for name in self._names}, seed=seed, **settings
-        )
+        self._optimizer = dfmerge.Optimizer(self._names, seed=seed, **settings)
         self._pending: dict[tuple[float, ...], Any] = {}
         for point in init if init is not None else ():
             self._optimizer.enqueue_trial(self._parameters(point))
@@ -74,12 +71,8 @@ class Optimizer:
     ) -> None:
         """Record the score of a point that was asked; NaN is a failed evaluation."""
         trial = self._pending.pop(tuple(float(v) for v in x))
-        if isinstance(y, float) and not math.isfinite(y):
-            self._optimizer.tell(trial, state="failed")
-        elif variance is None:
-            self._optimizer.tell(trial, y)
-        else:
-            self._optimizer.tell(trial, y, variance=variance)
+        # A score that is not finite counts as a failed evaluation.
+        self._optimizer.tell(trial, y if variance is None else (y, variance))
 
     def tell_subset(self, x: Sequence[float], y: Mapping[str, float]) -> bool:
         """Record the scores of a first stage; whether the point is worth the rest."""

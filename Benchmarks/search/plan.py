@@ -29,13 +29,17 @@ class Amount:
     #: Whether the peers run with their own starts too.
     own_starts: bool = False
 
-    def changed(self, functions: Sequence[str] | None, seeds: int | None) -> Amount:
-        """The same with other functions, or with one number of seeds for all."""
-        found = self if functions is None else replace(self, functions=tuple(functions))
+    def changed(
+        self, functions: Sequence[str] | None, seeds: int | None, named: Sequence[str]
+    ) -> Amount:
+        """The same with other functions, one number of seeds for all, and peers that are named."""
+        peers = {name: 1 for name in named if not registry.is_ours(name)} | self.peers
+        found = replace(self, peers=peers)
+        if functions is not None:
+            found = replace(found, functions=tuple(functions))
         if seeds is None:
             return found
-        peers = dict.fromkeys(self.peers, seeds)
-        return replace(found, ours=seeds, ours_few=seeds, peers=peers)
+        return replace(found, ours=seeds, ours_few=seeds, peers=dict.fromkeys(peers, seeds))
 
 
 _CHEAP = dict.fromkeys(registry.CHEAP, 10)

@@ -28,12 +28,12 @@ def run(jobs: Sequence[Job], folder: Path, processes: int) -> None:
     missing = [job for job in jobs if job.key not in known[job.experiment]]
     if not missing:
         return
-    bar = tqdm(total=len(missing), unit="run", smoothing=0.05)
-    for job, result in _results(missing, folder, processes):
-        stores[job.experiment].add(job, result)
-        bar.set_postfix_str(f"{job.experiment}: {job.optimiser}, {job.function}", refresh=False)
-        bar.update()
-    bar.close()
+    with tqdm(total=len(missing), unit="run", smoothing=0.05) as bar:
+        for job, result in _results(missing, folder, processes):
+            stores[job.experiment].add(job, result)
+            now = f"{job.experiment}: {job.optimiser}, {job.function}"
+            bar.set_postfix_str(now, refresh=False)
+            bar.update()
 
 
 def _results(jobs: Sequence[Job], folder: Path, processes: int) -> Iterator[tuple[Job, Record]]:

@@ -67,7 +67,7 @@ def main() -> int:
 
 def _plan(given: argparse.Namespace, folder: Path) -> Plan:
     amount = AMOUNTS["quick" if given.quick else "full" if given.full else "default"]
-    amount = amount.changed(given.functions, given.seeds)
+    amount = amount.changed(given.functions, given.seeds, given.optimisers or ())
     cache = pool.cache_folder(folder)
     found = problems(given.set_seed, cache)
     if amount.functions:

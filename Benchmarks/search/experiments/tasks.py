@@ -12,8 +12,8 @@ from table import Row, row, show
 from trajectory import INITIAL
 
 NAME = "tasks"
-#: What the optimiser is told: the aggregate alone, or every task's score.
-TOLD = ("aggregate", "tasks")
+#: What is modelled; every task's score is told.
+MODELLED = ("aggregate", "tasks")
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -23,16 +23,15 @@ def jobs(plan: Plan) -> list[Job]:
     return [
         job
         for how in AGGREGATES
-        for told in TOLD
-        for job in plan.jobs(NAME, optimisers, functions, f"{how} {told}")
+        for modelled in MODELLED
+        for job in plan.jobs(NAME, optimisers, functions, f"{how} {modelled}")
     ]
 
 
 def run(job: Job, problem: Problem) -> Record:
     """One run."""
-    how, told = _variant(job.variant)
+    how, modelled = _variant(job.variant)
     names = [f"task {m}" for m in range(problem.tasks)]
-    options = {"tasks": names, "aggregate": how} if told == "tasks" else {}
     optimiser = registry.make(
         job.optimiser,
         d=problem.d,
@@ -40,15 +39,16 @@ def run(job: Job, problem: Problem) -> Record:
         budget=job.budget,
         n_init=INITIAL,
         init=None,
-        **options,
+        tasks=names,
+        aggregate=how,
+        modelling=modelled,
     )
     values: list[float] = []
     for _ in range(job.budget):
         point = optimiser.ask()
         scores: Array = problem.task_scores(np.asarray(point)[None])
         values.append(float(aggregate(scores, how)[0]))
-        named = dict(zip(names, map(float, scores[0]), strict=True))
-        optimiser.tell(point, named if told == "tasks" else values[-1])
+        optimiser.tell(point, dict(zip(names, map(float, scores[0]), strict=True)))
     chosen = np.asarray(optimiser.recommend())
     return {
         "values": rounded(values),
@@ -62,17 +62,17 @@ def rows(plan: Plan, stored: dict[str, list[Record]]) -> list[Row]:
     lines = []
     functions = plan.names(merging=True)
     for how in AGGREGATES:
-        of_both = [select(stored[NAME], variant=f"{how} {told}") for told in TOLD]
+        of_both = [select(stored[NAME], variant=f"{how} {modelled}") for modelled in MODELLED]
         scales = raised(plan.scales(how), [*of_both[0], *of_both[1]])
         one, several = (Curves.of(runs, scales).within(functions) for runs in of_both)
         if one is None or several is None:
             continue
-        for told, runs, curves in zip(TOLD, of_both, (one, several), strict=True):
+        for modelled, runs, curves in zip(MODELLED, of_both, (one, several), strict=True):
             gaps = [float(scales[r["function"]].true_gap(np.array(r["recommended"]))) for r in runs]
             lines.append(
                 [
                     how,
-                    told,
+                    modelled,
                     curves.seeds,
                     curves.area,
                     f"±{curves.area_error:.4f}",
@@ -89,11 +89,11 @@ def rows(plan: Plan, stored: dict[str, list[Record]]) -> list[Row]:
             )
         )
     if lines:
-        head = ["aggregate", "told", "seeds", "AUC", "", "at the end", "true gap recommended"]
+        head = ["aggregate", "modelled", "seeds", "AUC", "", "at the end", "true gap recommended"]
         show("One model per task, or one of the aggregate", head, lines)
     return found
 
 
 def _variant(text: str) -> tuple[Aggregate, str]:
-    how, _, told = text.partition(" ")
-    return next(name for name in AGGREGATES if name == how), told
+    how, _, modelled = text.partition(" ")
+    return next(name for name in AGGREGATES if name == how), modelled

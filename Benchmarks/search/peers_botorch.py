@@ -44,8 +44,9 @@ class BoTorchLogNEI(Peer):
     def recommend(self) -> Point:
         import torch
 
+        model = self._fitted()
         with torch.no_grad():
-            means = self._fitted().posterior(self._inputs()).mean.squeeze(-1).numpy()
+            means = model.posterior(self._inputs()).mean.squeeze(-1).numpy()
         return self.points[int(means.argmax())]
 
     def _inputs(self) -> Any:

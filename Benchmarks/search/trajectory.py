@@ -27,7 +27,8 @@ def shared_start(job: Job, d: int) -> np.ndarray:
 def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None) -> Record:
     """Ask, score, tell, for the job's budget.
 
-    An optimiser that fails is given a random point instead, and the failure is counted.
+    Where an optimiser fails, a random point is evaluated or the best observed one recommended, and
+    the failure is counted.
     """
     d = problem.d
     optimiser = registry.make(
@@ -41,12 +42,15 @@ def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None)
     run = _Run(np.random.default_rng([job.run_seed, 7]), d)
     values, ask_ms, tell_ms = [], [], []
     recommended: dict[str, float] = {}
+    best = np.full(d, 0.5)
     for number in range(job.budget):
         # Processor time: other programs on the machine do not count.
         start = time.process_time()
         x, asked = run.point(optimiser)
         ask_ms.append(1e3 * (time.process_time() - start))
         value, variance = score(x, number) if score else (float(problem.values(x)[0]), None)
+        if not values or value > max(values):
+            best = x
         values.append(value)
         start = time.process_time()
         if asked is not None:
@@ -54,7 +58,7 @@ def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None)
         tell_ms.append(1e3 * (time.process_time() - start))
         if number + 1 in MARKS or number + 1 == job.budget:
             chosen = run.attempt(optimiser.recommend)
-            place = x if chosen is None else np.asarray(chosen, float)
+            place = best if chosen is None else np.asarray(chosen, float)
             recommended[str(number + 1)] = float(problem.true_values(place)[0])
     return {
         "values": rounded(values),

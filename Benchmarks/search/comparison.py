@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
 from plan import Plan
 from records import Record, select
 from regret import Curves, raised
@@ -21,7 +23,7 @@ def compare(
     """Print the table; the curves of every optimiser that was run on all the functions."""
     scales = raised(plan.scales(), records)
     found: dict[str, Curves] = {}
-    lines = []
+    lines: list[list[Any]] = []
     for name in dict.fromkeys(record["optimiser"] for record in records):
         runs = select(records, optimiser=name, function=tuple(functions))
         curves = Curves.of(runs, scales).within(functions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 import registry
 from plan import Plan
 from records import Record, select
@@ -24,13 +25,15 @@ def draw(plan: Plan, stored: dict[str, list[Record]], path: Path) -> None:
 
         matplotlib.use("Agg")
         from matplotlib import pyplot
+        from matplotlib.lines import Line2D
     except ImportError:
         print("matplotlib is not installed, so there is no figure")
         return
     rows = {"all": plan.names(), "merging-like": plan.names(merging=True)}
     figure, axes = pyplot.subplots(2, 2, figsize=(12, 8), sharex=True, sharey=True, squeeze=False)
-    colours = dict(zip(registry.ENTRIES, pyplot.colormaps["tab20"].colors, strict=False))
-    drawn: dict[str, object] = {}
+    palette = pyplot.colormaps["tab20"]
+    colours = {name: palette(index) for index, name in enumerate(registry.ENTRIES)}
+    drawn: dict[str, Line2D] = {}
     for column, (experiment, start) in enumerate(COLUMNS.items()):
         records = stored[experiment]
         scales = raised(plan.scales(), records)
@@ -55,7 +58,7 @@ def draw(plan: Plan, stored: dict[str, list[Record]], path: Path) -> None:
             axis.set_xlabel("evaluations")
         for axis in axes[:, 0]:
             axis.set_ylabel("median regret")
-        figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=6)
+        figure.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=6)
         figure.tight_layout(rect=(0, 0.07, 1, 1))
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-Point = Sequence[float]
+Point = Sequence[float] | np.ndarray
 
 
 class Peer:

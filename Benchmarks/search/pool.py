@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from tqdm import tqdm
+
 from functions.problem import Problem
 from functions.suite import problems
 from records import Job, Record, Store
-from tqdm import tqdm
 
 #: One thread per process: the processes share the cores, and times are of one thread.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -32,7 +32,7 @@ def row(
     return {**found, "note": note} if note else found
 
 
-def show(title: str, head: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
+def show(title: str, head: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
     """Print a table; figures get four digits behind the point."""
     cells = [[_cell(value) for value in line] for line in [head, *lines]]
     widths = [max(len(line[k]) for line in cells) for k in range(len(head))]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 import registry
 from functions.problem import Problem
 from records import Job, Record, rounded
@@ -40,7 +41,9 @@ def follow(job: Job, problem: Problem, shared: bool, score: Score | None = None)
         init=shared_start(job, d) if shared else None,
     )
     run = _Run(np.random.default_rng([job.run_seed, 7]), d)
-    values, ask_ms, tell_ms = [], [], []
+    values: list[float] = []
+    ask_ms: list[float] = []
+    tell_ms: list[float] = []
     recommended: dict[str, float] = {}
     best = np.full(d, 0.5)
     for number in range(job.budget):

@@ -7,7 +7,10 @@ the optimiser recommends after the last evaluation.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
 import registry
 from functions.problem import Problem
 from plan import Plan
@@ -52,7 +55,8 @@ def rows(plan: Plan, stored: dict[str, list[Record]]) -> list[Row]:
     """The true gap of what is recommended: ours, and the best peer's."""
     records, functions = stored[NAME], plan.names(merging=True)
     scales = plan.scales()
-    lines, gaps = [], {}
+    lines: list[list[Any]] = []
+    gaps: dict[str, float] = {}
     for name in dict.fromkeys(record["optimiser"] for record in records):
         per_function, errors, seeds = [], [], []
         for function in functions:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+
 import registry
 from functions.problem import Problem
 from plan import Plan

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from .problem import Array
+
 Array32 = npt.NDArray[np.float32]
 #: Inputs and labels of a batch, and the head (embedding, classes) of its task.
 Batch = tuple[Array32, npt.NDArray[np.int64], Array32]
@@ -88,8 +90,8 @@ class Task:
 
     centre: Array32
     spread: Array32
-    linear: Array32
-    bent: Array32
+    linear: Array
+    bent: Array
     head: Array32
 
     def draw(self, random: np.random.Generator, count: int) -> Batch:

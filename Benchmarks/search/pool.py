@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -29,7 +30,9 @@ def run(jobs: Sequence[Job], folder: Path, processes: int) -> None:
     missing = [job for job in jobs if job.key not in known[job.experiment]]
     if not missing:
         return
-    with tqdm(total=len(missing), unit="run", smoothing=0.05) as bar:
+    # A log file gets a line now and then.
+    interval = 0.1 if sys.stderr.isatty() else 60.0
+    with tqdm(total=len(missing), unit="run", smoothing=0.05, mininterval=interval) as bar:
         for job, result in _results(missing, folder, processes):
             stores[job.experiment].add(job, result)
             now = f"{job.experiment}: {job.optimiser}, {job.function}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import registry
 from functions.problem import Aggregate, Problem
-from functions.scale import Scale, scales
+from functions.scale import Scale, scale
 from records import Job, Record
 
 BUDGET = 60
@@ -74,14 +74,14 @@ class Plan:
     set_seed: int
     problems: dict[str, Problem]
     #: Where the scales of the problems are kept.
-    scale_file: Path
+    scale_folder: Path
     #: Only these optimisers, where they are named.
     only: tuple[str, ...] | None = None
 
     def scales(self, how: Aggregate = "mean") -> dict[str, Scale]:
         """The scales of the functions, of the merging-like ones where the tasks' scores count."""
         names = self.names(merging=None if how == "mean" else True)
-        return scales({name: self.problems[name] for name in names}, self.scale_file, how)
+        return {name: scale(self.problems[name], self.scale_folder, how) for name in names}
 
     def names(self, merging: bool | None = None) -> list[str]:
         """The functions that are run; True takes the merging-like ones."""

@@ -9,13 +9,15 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from functions.problem import Problem
+from functions.problem import Aggregate, Problem
+from functions.scale import scale
 from functions.suite import problems
 from records import Job, Record, Store
 
@@ -27,27 +29,44 @@ def run(jobs: Sequence[Job], folder: Path, processes: int) -> None:
     """Run the jobs that the folder holds no record of."""
     stores = {job.experiment: Store(folder / f"{job.experiment}.jsonl") for job in jobs}
     known = {name: store.load() for name, store in stores.items()}
-    missing = [job for job in jobs if job.key not in known[job.experiment]]
-    if not missing:
+    missing = [(job, folder) for job in jobs if job.key not in known[job.experiment]]
+    for job, result in _results(_work, missing, "run", processes):
+        stores[job.experiment].add(job, result)
+
+
+def measure_scales(
+    names: Sequence[tuple[str, Aggregate]], set_seed: int, folder: Path, processes: int
+) -> None:
+    """Find the optima of problems, so that their scales are in the cache."""
+    cache = cache_folder(folder)
+    missing = [
+        (name, how, set_seed, cache)
+        for name, how in names
+        if not (scale_folder(cache, set_seed) / f"{name}-{how}.json").is_file()
+    ]
+    for _ in _results(_scale, missing, "optimum", processes):
+        pass
+
+
+def _results(
+    work: Callable[[Any], Any], tasks: Sequence[Any], unit: str, processes: int
+) -> Iterator[Any]:
+    if not tasks:
         return
-    # A log file gets a line now and then.
-    interval = 0.1 if sys.stderr.isatty() else 60.0
-    with tqdm(total=len(missing), unit="run", smoothing=0.05, mininterval=interval) as bar:
-        for job, result in _results(missing, folder, processes):
-            stores[job.experiment].add(job, result)
-            now = f"{job.experiment}: {job.optimiser}, {job.function}"
-            bar.set_postfix_str(now, refresh=False)
-            bar.update()
-
-
-def _results(jobs: Sequence[Job], folder: Path, processes: int) -> Iterator[tuple[Job, Record]]:
     for name in THREADS:
         os.environ[name] = "1"
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _prepare) as pool:
-        # Leaving the block, by Ctrl-C too, ends the processes. One process is made the same way:
-        # the libraries read their numbers of threads when they are loaded.
-        yield from pool.imap_unordered(_work, [(job, folder) for job in jobs])
+    # A log file gets a line now and then.
+    interval = 0.1 if sys.stderr.isatty() else 60.0
+    # Leaving the blocks, by Ctrl-C too, ends the processes. One process is made the same way: the
+    # libraries read their numbers of threads when they are loaded.
+    with (
+        context.Pool(processes, _prepare) as pool,
+        tqdm(total=len(tasks), unit=unit, smoothing=0.05, mininterval=interval) as bar,
+    ):
+        for result in pool.imap_unordered(work, tasks):
+            yield result
+            bar.update()
 
 
 def _prepare() -> None:
@@ -72,6 +91,16 @@ def _work(task: tuple[Job, Path]) -> tuple[Job, Record]:
     experiment = importlib.import_module(f"experiments.{job.experiment}")
     found = _problems(job.set_seed, cache_folder(folder))
     return job, experiment.run(job, found[job.function])
+
+
+def _scale(task: tuple[str, Aggregate, int, Path]) -> None:
+    name, how, set_seed, cache = task
+    scale(_problems(set_seed, cache)[name], scale_folder(cache, set_seed), how)
+
+
+def scale_folder(cache: Path, set_seed: int) -> Path:
+    """Where the scales of a set of problems are kept."""
+    return cache / f"scales-{set_seed}"
 
 
 def cache_folder(folder: Path) -> Path:

@@ -22,6 +22,7 @@ from pathlib import Path
 import pool
 import registry
 from figure import draw
+from functions.problem import AGGREGATES, Aggregate
 from functions.suite import SET_SEED, problems
 from plan import AMOUNTS, Plan
 from records import Job, Store
@@ -55,7 +56,12 @@ def main() -> int:
         jobs: dict[Job, None] = {}
         for name in chosen:
             jobs |= dict.fromkeys(importlib.import_module(f"experiments.{name}").jobs(plan))
+        hows: tuple[Aggregate, ...] = AGGREGATES if "tasks" in chosen else ("mean",)
+        wanted = [
+            (name, how) for how in hows for name in plan.names(None if how == "mean" else True)
+        ]
         try:
+            pool.measure_scales(wanted, given.set_seed, folder, given.procs)
             pool.run(list(jobs), folder, given.procs)
         except KeyboardInterrupt:
             print("\nstopped; what is done is kept, and the next run continues")
@@ -73,7 +79,7 @@ def _plan(given: argparse.Namespace, folder: Path) -> Plan:
     if amount.functions:
         found = {name: found[name] for name in amount.functions}
     only = tuple(given.optimisers) if given.optimisers else None
-    return Plan(amount, given.set_seed, found, cache / f"scales-{given.set_seed}.json", only)
+    return Plan(amount, given.set_seed, found, pool.scale_folder(cache, given.set_seed), only)
 
 
 def _suffix(given: argparse.Namespace) -> str:

@@ -1,4 +1,4 @@
-"""The scale of a problem's scores: its optimum and its median, by brute force, kept in a file.
+"""The scale of a problem's scores: its optimum and its median, by brute force, kept in files.
 
 Regret r(v) = clip((optimum - v) / (optimum - median), 0, 1): 0 is the optimum found, 1 no better
 than a median random point.
@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import qmc
 
 from .problem import Aggregate, Array, Problem
 
@@ -41,22 +40,23 @@ class Scale:
         return (self.true_optimum - values) / (self.true_optimum - self.true_median)
 
 
-def scales(problems: dict[str, Problem], path: Path, how: Aggregate = "mean") -> dict[str, Scale]:
-    """The scale of each problem, measured where the file does not hold it."""
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    missing = [name for name in problems if f"{name} {how}" not in stored]
-    for name in missing:
-        print(f"looking for the optimum of {name}, {how} of its scores", flush=True)
-        stored[f"{name} {how}"] = asdict(_measure(problems[name], how))
-    if missing:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    return {name: Scale(**stored[f"{name} {how}"]) for name in problems}
+def scale(problem: Problem, folder: Path, how: Aggregate = "mean") -> Scale:
+    """The scale of a problem, measured where the folder does not hold it."""
+    path = folder / f"{problem.name}-{how}.json"
+    if path.is_file():
+        return Scale(**json.loads(path.read_text(encoding="utf-8")))
+    found = _measure(problem, how)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    return found
 
 
 def _measure(problem: Problem, how: Aggregate) -> Scale:
+    # Seconds to import, and only needed here.
+    from scipy.stats import qmc
+
     network = problem.name.startswith("network")
     count = NETWORK_SURVEY if network else SURVEY
     survey = qmc.Sobol(problem.d, seed=1).random(count)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from plan import Plan
 from records import Record, select
 from regret import Curves, raised

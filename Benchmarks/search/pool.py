@@ -14,12 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from functions.problem import Aggregate, Problem
 from functions.scale import scale
 from functions.suite import problems
 from records import Job, Record, Store
+from tqdm import tqdm
 
 #: One thread per process: the processes share the cores, and times are of one thread.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

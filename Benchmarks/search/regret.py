@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from functions.scale import Scale
 from records import Record
 from trajectory import INITIAL

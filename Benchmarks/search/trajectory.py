@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 import registry
 from functions.problem import Problem
 from records import Job, Record, rounded

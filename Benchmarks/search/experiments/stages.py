@@ -7,16 +7,16 @@ the optimiser then says whether the rest is worth its cost. Only full evaluation
 from __future__ import annotations
 
 import numpy as np
-
 import registry
 from crossing import needed
-from experiments import own
 from functions.problem import Problem
 from plan import Plan
 from records import Job, Record, rounded, select
 from regret import Curves, raised
 from table import Row, row, show
 from trajectory import INITIAL
+
+from experiments import own
 
 NAME = "stages"
 #: The first stage's share of the examples, and of the cost.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 import registry
 from functions.problem import AGGREGATES, Aggregate, Array, Problem, aggregate
 from plan import Plan

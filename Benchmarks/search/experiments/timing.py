@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import numpy as np
-
 import registry
 from functions.problem import Problem
 from plan import Plan

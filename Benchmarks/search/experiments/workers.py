@@ -9,16 +9,16 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-
 import registry
 from crossing import needed
-from experiments import own
 from functions.problem import Problem
 from plan import Plan
 from records import Job, Record, rounded, select
 from regret import Curves, raised
 from table import Row, row, show
 from trajectory import INITIAL
+
+from experiments import own
 
 NAME = "workers"
 WORKERS = 4

@@ -10,9 +10,8 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 from functions.problem import Aggregate, Problem
 from functions.scale import scale
@@ -24,32 +23,32 @@ from tqdm import tqdm
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-def run(jobs: Sequence[Job], folder: Path, processes: int) -> None:
-    """Run the jobs that the folder holds no record of."""
+#: A problem's name, and the aggregate of its scores whose optimum is looked for.
+Optimum = tuple[str, Aggregate]
+#: A job and its record; None for what is kept elsewhere.
+Result = tuple[Job, Record] | None
+
+
+def run(
+    jobs: Sequence[Job], optima: Sequence[Optimum], set_seed: int, folder: Path, processes: int
+) -> None:
+    """Find the optima that the cache does not hold, and run the jobs without a record."""
+    cache = cache_folder(folder)
     stores = {job.experiment: Store(folder / f"{job.experiment}.jsonl") for job in jobs}
     known = {name: store.load() for name, store in stores.items()}
-    missing = [(job, folder) for job in jobs if job.key not in known[job.experiment]]
-    for job, result in _results(_work, missing, "run", processes):
-        stores[job.experiment].add(job, result)
-
-
-def measure_scales(
-    names: Sequence[tuple[str, Aggregate]], set_seed: int, folder: Path, processes: int
-) -> None:
-    """Find the optima of problems, so that their scales are in the cache."""
-    cache = cache_folder(folder)
-    missing = [
-        (name, how, set_seed, cache)
-        for name, how in names
+    tasks: list[Callable[[], Result]] = [
+        partial(_find, name, how, set_seed, cache)
+        for name, how in optima
         if not (scale_folder(cache, set_seed) / f"{name}-{how}.json").is_file()
     ]
-    for _ in _results(_scale, missing, "optimum", processes):
-        pass
+    tasks += [partial(_run, job, cache) for job in jobs if job.key not in known[job.experiment]]
+    for result in _results(tasks, processes):
+        if result is not None:
+            job, record = result
+            stores[job.experiment].add(job, record)
 
 
-def _results(
-    work: Callable[[Any], Any], tasks: Sequence[Any], unit: str, processes: int
-) -> Iterator[Any]:
+def _results(tasks: Sequence[Callable[[], Result]], processes: int) -> Iterator[Result]:
     if not tasks:
         return
     for name in THREADS:
@@ -61,11 +60,15 @@ def _results(
     # libraries read their numbers of threads when they are loaded.
     with (
         context.Pool(processes, _prepare) as pool,
-        tqdm(total=len(tasks), unit=unit, smoothing=0.05, mininterval=interval) as bar,
+        tqdm(total=len(tasks), unit="run", smoothing=0.05, mininterval=interval) as bar,
     ):
-        for result in pool.imap_unordered(work, tasks):
+        for result in pool.imap_unordered(_call, tasks):
             yield result
             bar.update()
+
+
+def _call(task: Callable[[], Result]) -> Result:
+    return task()
 
 
 def _prepare() -> None:
@@ -80,21 +83,19 @@ def _quiet() -> None:
     logging.disable(logging.WARNING)
 
 
-@cache
-def _problems(set_seed: int, cache_folder: Path) -> dict[str, Problem]:
-    return problems(set_seed, cache_folder)
+@lru_cache
+def _problems(set_seed: int, cache: Path) -> dict[str, Problem]:
+    return problems(set_seed, cache)
 
 
-def _work(task: tuple[Job, Path]) -> tuple[Job, Record]:
-    job, folder = task
+def _run(job: Job, cache: Path) -> Result:
     experiment = importlib.import_module(f"experiments.{job.experiment}")
-    found = _problems(job.set_seed, cache_folder(folder))
-    return job, experiment.run(job, found[job.function])
+    return job, experiment.run(job, _problems(job.set_seed, cache)[job.function])
 
 
-def _scale(task: tuple[str, Aggregate, int, Path]) -> None:
-    name, how, set_seed, cache = task
+def _find(name: str, how: Aggregate, set_seed: int, cache: Path) -> Result:
     scale(_problems(set_seed, cache)[name], scale_folder(cache, set_seed), how)
+    return None
 
 
 def scale_folder(cache: Path, set_seed: int) -> Path:

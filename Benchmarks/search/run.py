@@ -57,12 +57,11 @@ def main() -> int:
         for name in chosen:
             jobs |= dict.fromkeys(importlib.import_module(f"experiments.{name}").jobs(plan))
         hows: tuple[Aggregate, ...] = AGGREGATES if "tasks" in chosen else ("mean",)
-        wanted = [
+        optima = [
             (name, how) for how in hows for name in plan.names(None if how == "mean" else True)
         ]
         try:
-            pool.measure_scales(wanted, given.set_seed, folder, given.procs)
-            pool.run(list(jobs), folder, given.procs)
+            pool.run(list(jobs), optima, given.set_seed, folder, given.procs)
         except KeyboardInterrupt:
             print("\nstopped; what is done is kept, and the next run continues")
             return 130

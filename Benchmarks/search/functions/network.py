@@ -9,6 +9,8 @@ Training takes a few seconds per problem; the weights are kept in the cache fold
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,17 @@ EPSILON = 1e-8
 CHUNK = 64
 
 
+@dataclass(frozen=True)
+class _Merge:
+    """The networks to merge, and what the merged one is scored on."""
+
+    base: Array32
+    #: (models, weights): what one unit of each coefficient adds.
+    vectors: Array32
+    scored: list[Batch]
+    population: list[Batch]
+
+
 class Network(Problem):
     """The true scores are those on 1000 test examples per task."""
 
@@ -31,36 +44,45 @@ class Network(Problem):
         self, d: int, seed: list[int], cache: Path, examples: int, fisher: bool, stretch: float
     ) -> None:
         self.name, self.d, self.tasks, self.examples = f"network-{d}", d, d, examples
-        random = np.random.default_rng(seed)
-        teachers = tasks(random, d, likeness=float(random.uniform(0.6, 0.8)))
-        path = cache / f"{self.name}-{'-'.join(map(str, seed))}.npz"
-        if not path.is_file():
-            _save(path, *_fine_tune(seed, [t.draw(random, TRAINING_EXAMPLES) for t in teachers]))
-        with np.load(path) as stored:
-            self._base: Array32 = stored["base"]
-            self._vectors: Array32 = stored["vectors"]
+        self._seed, self._fisher, self._stretch = seed, fisher, stretch
+        self._path = cache / f"{self.name}-{'-'.join(map(str, seed))}.npz"
+
+    @cached_property
+    def _merge(self) -> _Merge:
+        """Made when it is first needed: training takes time."""
+        random = np.random.default_rng(self._seed)
+        teachers = tasks(random, self.d, likeness=float(random.uniform(0.6, 0.8)))
+        if not self._path.is_file():
+            data = [t.draw(random, TRAINING_EXAMPLES) for t in teachers]
+            _save(self._path, *_fine_tune(self._seed, data))
+        with np.load(self._path) as stored:
+            base: Array32 = stored["base"]
+            vectors: Array32 = stored["vectors"]
             information: Array32 = stored["information"]
-        if fisher:
+        if self._fisher:
             weights = information + EPSILON
-            self._vectors = d * weights * self._vectors / weights.sum(0)
-        self._vectors = (self._vectors * stretch).astype(np.float32)
-        fresh = np.random.default_rng([*seed, 1])
-        self._scored = [t.draw(fresh, examples) for t in teachers]
-        self._population = [t.draw(fresh, POPULATION) for t in teachers]
+            vectors = self.d * weights * vectors / weights.sum(0)
+        fresh = np.random.default_rng([*self._seed, 1])
+        return _Merge(
+            base,
+            (vectors * self._stretch).astype(np.float32),
+            [t.draw(fresh, self.examples) for t in teachers],
+            [t.draw(fresh, POPULATION) for t in teachers],
+        )
 
     def task_scores(self, points: Array, examples: int | None = None) -> Array:
         count = self.examples if examples is None else examples
-        return self._accuracy(points, [(x[:count], y[:count], h) for x, y, h in self._scored])
+        return self._accuracy(points, [(x[:count], y[:count], h) for x, y, h in self._merge.scored])
 
     def true_task_scores(self, points: Array) -> Array:
-        return self._accuracy(points, self._population)
+        return self._accuracy(points, self._merge.population)
 
     def _accuracy(self, points: Array, batches: list[Batch]) -> Array:
         points = np.atleast_2d(points)
         rows = []
         for start in range(0, len(points), CHUNK):
             some = points[start : start + CHUNK].astype(np.float32)
-            merged = self._base + some @ self._vectors
+            merged = self._merge.base + some @ self._merge.vectors
             columns = [
                 ((embed(merged, inputs)[-1] @ head).argmax(-1) == labels).mean(-1)
                 for inputs, labels, head in batches

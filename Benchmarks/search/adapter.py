@@ -25,8 +25,11 @@ class Optimizer:
 
     Parameters
     ----------
-    d, seed, n_init
-        Dimension, seed and number of evaluations before the model is used.
+    d, seed
+        Dimension and seed.
+    n_init
+        Evaluations before the model is used where `init` is given; else the optimiser's own
+        default holds.
     budget
         Not used: no decision depends on the evaluations that are left.
     init
@@ -50,7 +53,9 @@ class Optimizer:
         self._names = [f"x{k}" for k in range(d)]
         # The paper's preset starts as the authors' optimiser does.
         informed = options.get("preset", "default") == "default"
-        settings = {"informed": informed, "initial": n_init, **options}
+        settings = {"informed": informed, **options}
+        if init is not None:
+            settings.setdefault("initial", n_init)
         self._optimizer = dfmerge.Optimizer(self._names, seed=seed, **settings)
         self._pending: dict[tuple[float, ...], Any] = {}
         for point in init if init is not None else ():

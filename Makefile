@@ -73,9 +73,9 @@ test-long: $(VENV)/.installed ## Kill a search at 20 random moments, and other l
 
 # --- measuring --------------------------------------------------------------------------------
 
-.PHONY: bench bench-digits bench-text bench-fisher bench-interpolation
+.PHONY: bench bench-digits bench-text bench-fisher bench-interpolation bench-search
 .PHONY: bench-merge-memory bench-merge-step bench-merge-files bench-merge-plan
-bench: bench-fisher bench-digits bench-interpolation
+bench: bench-fisher bench-digits bench-interpolation bench-search
 bench: bench-merge-memory bench-merge-step bench-merge-files bench-merge-plan
 bench: ## Every benchmark that needs no data of its own
 
@@ -96,6 +96,9 @@ bench-digits: $(VENV)/.installed ## Five seeds of the digits problem: table and 
 
 bench-interpolation: $(VENV)/.installed ## What 3, 5 and 9 Fisher nodes cost and save: build/bench/interpolation.json
 	$(PYTHON) Benchmarks/interpolation.py
+
+bench-search: $(VENV)/.installed ## The optimiser beside its peers, 15 minutes: build/bench/search.json
+	$(PYTHON) Benchmarks/search/run.py
 
 bench-fisher: $(VENV)/.installed ## Vectorised Fisher estimator against a loop: build/bench/fisher.json
 	$(PYTHON) Benchmarks/fisher_estimator.py

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import Bench
+from curves import journal
 from data import scores
 from finetune import load
 from fishers import estimator
@@ -56,8 +57,8 @@ def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
         return scores(bench.module, bench.tasks, "val")
 
     name = key.replace("/", "-")
-    journal = bench.cache / "journals" / f"{name}.jsonl"
-    journal.parent.mkdir(parents=True, exist_ok=True)
+    path = journal(bench.cache, key.partition("/")[0], seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     result = dfmerge.Search(
         bench.module,
@@ -67,7 +68,7 @@ def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
         fisher=estimator(bench, method.samples, seed) if method.samples else None,
         trials=TRIALS,
         seed=seed,
-        journal=journal,
+        journal=path,
         **method.options,
     ).run()
     seconds = time.perf_counter() - start
@@ -80,6 +81,7 @@ def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
         key,
         load(merged),
         best=figures["best"],
+        scores=[trial["value"] for trial in result.trials],
         time=figures["time"],
         seconds=seconds,
         warnings=figures["warnings"],

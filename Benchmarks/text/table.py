@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import Any
 
+from curves import best_so_far, reached
 from results import Entry, Results, mean
 
 TITLES = {
@@ -30,6 +31,8 @@ TOLERANCE = 0.3
 # A difference of seed means counts as spread up to this many standard errors.
 STANDARD_ERRORS = 2.0
 OUTSIDE_SHARE = 0.005
+# Of the default, to the score that the paper's preset reaches in all of its own.
+EVALUATIONS = 20
 
 Measure = dict[str, Any]
 
@@ -64,7 +67,13 @@ def lines(results: Results) -> list[str]:
 
 def measures(results: Results) -> list[Measure]:
     """What the benchmark must show: name, value, unit, goal and whether it is met."""
-    return [*_data_free(results), *_paper(results), *_default(results), *_outside(results)]
+    return [
+        *_data_free(results),
+        *_paper(results),
+        *_default(results),
+        *_evaluations(results),
+        *_outside(results),
+    ]
 
 
 def _data_free(results: Results) -> Iterator[Measure]:
@@ -105,6 +114,25 @@ def _default(results: Results) -> Iterator[Measure]:
         title, value = max(rivals.items(), key=lambda item: item[1])
         goal = f"at least 0 ({title}: {value:.2f})"
         yield _measure("default over best other row", ours - value, "points", goal, ours >= value)
+
+
+def _evaluations(results: Results) -> Iterator[Measure]:
+    """After how many evaluations the default is where the paper's preset ends, seed by seed."""
+    found: dict[int, int] = {}
+    for seed in _seeds(results, "paper"):
+        paper, ours = (best_so_far(results, method, seed) for method in ("paper", "default"))
+        if paper and ours:
+            found[seed] = reached(ours, paper[-1])
+    if found:
+        seeds = ", ".join(f"seed {seed}: {count}" for seed, count in found.items())
+        middle = median(found.values())
+        yield _measure(
+            "default evaluations to the paper's preset's best validation score, median",
+            middle,
+            "evaluations",
+            f"at most {EVALUATIONS} ({seeds})",
+            middle <= EVALUATIONS,
+        )
 
 
 def _outside(results: Results) -> Iterator[Measure]:

@@ -1,0 +1,1 @@
+"""The benchmark's own problems: classics, and three families that behave like merging."""

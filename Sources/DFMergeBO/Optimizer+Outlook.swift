@@ -23,7 +23,9 @@ extension Optimizer {
   /// score units. A search may stop when it falls below what an improvement is worth.
   ///
   /// Definition: max over x of E[max(0, f(x) - max_i f(x_i))] under the posterior of the trials
-  ///             told, x_i their points: noise, luck and pending suggestions do not count.
+  ///             told, x_i their points evaluated in full: noise, luck and pending suggestions
+  ///             do not count. With floors, times the probability that x keeps to them, x_i the
+  ///             feasible points; while there is none, over the lowest objective of all points.
   /// Determinism: a pure function of (options, the trials told).
   /// Cost:       one ``ask()``.
   /// - Throws: as ``best(by:)`` without scores.
@@ -33,7 +35,8 @@ extension Optimizer {
       .logNoisyExpectedImprovement(samples: Optimizer.improvementSamples), model: model,
       highest: nil,
       random: CounterRandom(
-        seed: options.seed, purpose: "improvement.draws", index: UInt64(history.count)))
+        seed: options.seed, purpose: "improvement.draws", index: UInt64(history.count)),
+      seeksFeasibility: false)
     let search = AcquisitionSearch(
       function: function, surrogate: model, known: [], seed: options.seed,
       number: history.count)

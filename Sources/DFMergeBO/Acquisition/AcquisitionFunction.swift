@@ -35,9 +35,11 @@ final class AcquisitionFunction {
   /// - Parameters:
   ///   - highest: the highest score of a feasible trial, for EI; nil where there is none.
   ///   - random: the draws of noisy EI and the normals of a sampled objective.
+  ///   - seeksFeasibility: maximise the probability of feasibility alone while nothing is
+  ///     feasible; else improve on the lowest objective then.
   init(
     _ kind: OptimizerOptions.Acquisition, model: ObjectiveModel, highest: Double?,
-    random: CounterRandom
+    random: CounterRandom, seeksFeasibility: Bool = true
   ) throws(DFMergeError) {
     aggregation = model.aggregation
     let noisiest = model.outputs.reduce(0) { max($0, $1.noise.max() ?? 0) }
@@ -65,7 +67,7 @@ final class AcquisitionFunction {
     }
     stack = OutputStack(posteriors)
     feasibility = Feasibility(stack, floors: model.roles.map(\.standardisedFloor))
-    self.form = incumbents.isAnyFeasible ? form : .feasibility
+    self.form = incumbents.isAnyFeasible || !seeksFeasibility ? form : .feasibility
     self.incumbents = incumbents
     objective = AcquisitionFunction.objective(stack, model, random)
     terms = Scratch(stack.samples)

@@ -81,8 +81,8 @@ extension SearchOptions {
       "ucb: standard deviations above the mean."),
     OptionSchema(
       "modelling", .choice(["automatic", "tasks", "aggregate"]), default: .string("automatic"),
-      "Whether each task's score has a model of its own or only the aggregate has one; automatic "
-        + "is what measured better."),
+      "Whether each task's score has a model of its own or only the aggregate has one; automatic, "
+        + "what measured better, is tasks for aggregate minimum and aggregate otherwise."),
   ]
 
   private static let merging: [OptionSchema] = [

@@ -60,7 +60,9 @@ enum StudyFixture {
 
   @Sendable private static func tellInStages(_ study: Study) throws {
     let number = try study.ask(2)[0].number
-    if try study.tellSubset(number, value: score(study.trials[number].values) - 0.05) {
+    // Every other first stage collapses, which leaves nothing to hope for.
+    let lost = number % 4 == 0 ? 0.05 : 2
+    if try study.tellSubset(number, value: score(study.trials[number].values) - lost) {
       if number % 3 == 0 { try study.withdraw(number) }
       try tell(study, number)
     }

@@ -190,7 +190,9 @@ extension Optimizer {
         observations, seed: UInt32(truncatingIfNeeded: options.seed),
         fitNumber: trials.count - options.initial)
     case .hierarchical:
-      return try HierarchicalModel(observations, clipped: clipped).fit(
+      return try HierarchicalModel(
+        observations, clipped: clipped, isWarped: options.inputWarping
+      ).fit(
         random: CounterRandom(
           seed: options.seed, purpose: "model.starts", index: UInt64(trials.count)))
     }

@@ -30,6 +30,9 @@ extension OptimizerOptions {
     if freshExamples, examples == nil {
       throw refuse("fresh_examples", "is given without examples; say how many there are")
     }
+    if inputWarping, model == .isotropic {
+      throw refuse("input_warping", "is set, but the paper's model has none; leave it out")
+    }
     switch acquisition {
     case .expectedImprovement(let xi), .logExpectedImprovement(let xi):
       if !xi.isFinite { throw refuse("xi", "is \(xi); it must be finite") }

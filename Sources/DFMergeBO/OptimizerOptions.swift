@@ -91,6 +91,10 @@ public struct OptimizerOptions: Sendable, Equatable {
   /// score p told without a variance is a share of n examples, in [0, 1], with the binomial variance
   /// p~ (1 - p~) / n, p~ = (p n + 1) / (n + 2), and no noise is learned.
   public var freshExamples: Bool
+  /// Whether the model learns a monotone map of each coordinate, w(x) = 1 - (1 - x^a)^b, for scores
+  /// that react to it at one end more than at the other, as to a learning rate on a linear scale.
+  /// The paper's model refuses it.
+  public var inputWarping: Bool
 
   public init(
     seed: UInt64 = 0, initial: Int = 8, informed: [[Double]] = [],
@@ -98,7 +102,7 @@ public struct OptimizerOptions: Sendable, Equatable {
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
     design: Design = .sobol, search: Search = .incumbents, leavesPlateaus: Bool = true,
     widensWhenStalled: Bool = true, modelling: Modelling? = nil, subsetShare: Double? = nil,
-    examples: Int? = nil, freshExamples: Bool = false
+    examples: Int? = nil, freshExamples: Bool = false, inputWarping: Bool = false
   ) {
     self.seed = seed
     self.initial = initial
@@ -113,6 +117,7 @@ public struct OptimizerOptions: Sendable, Equatable {
     self.subsetShare = subsetShare
     self.examples = examples
     self.freshExamples = freshExamples
+    self.inputWarping = inputWarping
   }
 
   /// The best that we measured at 20 to 60 evaluations. Add ``diagonalPoints(dimension:)`` to

@@ -152,6 +152,37 @@ import Testing
     #expect(warped < plain, "\(warped), without \(plain)")
   }
 
+  @Test func tasksFirstStagesAndWorkers_followTheWarping() throws {
+    let objective = try Objective(tasks: ["a", "b"], aggregate: .minimum)
+    var options = OptimizerOptions.default
+    options.inputWarping = true
+    options.subsetShare = 0.3
+    options.initial = 5
+    let optimizer = try Optimizer(dimension: 2, objective: objective, options: options)
+    func scores(_ x: [Double], bias: Double = 0) -> Scores {
+      Scores([decades(x) + bias, decades(x.reversed()) - 0.2 * x[0] + bias])
+    }
+    for _ in 0..<7 {
+      for asked in try optimizer.ask(2) {
+        if try optimizer.tellSubset(asked.number, scores: scores(asked.point, bias: -0.05)) {
+          try optimizer.tell(asked.number, scores: scores(asked.point))
+        }
+      }
+    }
+    let model = try optimizer.model()
+    #expect(model.outputs.count == 2)
+    for output in model.outputs {
+      let warping = try #require(output.posterior.kernel.warping)
+      #expect(warping.first != [1, 1])
+    }
+    let resumed = try Optimizer(dimension: 2, objective: objective, options: options)
+    for trial in optimizer.history { try resumed.record(trial) }
+    let best = try optimizer.best()
+    let same = try resumed.best()
+    #expect(best.mean.isFinite && best.sd >= 0 && best.mean == same.mean)
+    #expect(try resumed.ask() == optimizer.ask())
+  }
+
   @Test func paperModel_refusesIt() {
     var options = OptimizerOptions.paper
     options.inputWarping = true

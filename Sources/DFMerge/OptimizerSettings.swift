@@ -44,9 +44,21 @@ struct OptimizerSettings: Sendable {
       "Whether each task's score has a model of its own or only the aggregate has one; automatic "
         + "is what measured better."),
     OptionSchema(
+      "input_warping", .flag, default: .bool(false),
+      "Let the model learn a monotone map of each coordinate, for scores that react to it at one "
+        + "end more than at the other."),
+    OptionSchema(
       "subset_share", .number(0...1), default: .null,
       "Cost of a first evaluation on a fixed subset, as a share of a whole one: lets the scores of "
         + "the subset be told first."),
+    OptionSchema(
+      "examples", .integer(0...1_000_000_000), default: .int(0),
+      "Number of examples behind each task's score, 0 where it is not known: a score told without "
+        + "a variance has at least the noise of its steps of 1/examples."),
+    OptionSchema(
+      "fresh_examples", .flag, default: .bool(false),
+      "Every evaluation draws its examples anew: scores are in [0, 1] and have the binomial noise "
+        + "of so many examples."),
     OptionSchema(
       "best_by", .choice(["observed", "posterior_mean"]), default: .string("posterior_mean"),
       "Final choice among the evaluated points: the best score, or the best posterior mean."),
@@ -85,6 +97,10 @@ struct OptimizerSettings: Sendable {
   /// nil for what measured better.
   let modelling: OptimizerOptions.Modelling?
   let subsetShare: Double?
+  /// nil where it is not known.
+  let examples: Int?
+  let hasFreshExamples: Bool
+  let warpsInputs: Bool
   let bestByPosteriorMean: Bool
   let target: Double?
   let maxSeconds: Double?
@@ -107,6 +123,10 @@ struct OptimizerSettings: Sendable {
     kappa = try values.number("kappa")
     modelling = values.word("modelling").flatMap(OptimizerOptions.Modelling.init)
     subsetShare = values.values["subset_share"]?.doubleValue
+    let count = try values.integer("examples")
+    examples = count > 0 ? count : nil
+    hasFreshExamples = try values.flag("fresh_examples")
+    warpsInputs = try values.flag("input_warping")
     bestByPosteriorMean = values.word("best_by") == "posterior_mean"
     target = values.values["target"]?.doubleValue
     maxSeconds = values.values["max_seconds"]?.doubleValue
@@ -132,6 +152,9 @@ struct OptimizerSettings: Sendable {
           "more than one task"
         ),
         ("xi", acquisition == "ei" || acquisition == "log_ei", "acquisition 'ei' or 'log_ei'"),
+        ("input_warping", !isPaperPreset || !warpsInputs, "preset 'default'"),
+        ("examples", !isPaperPreset || count == 0, "preset 'default'"),
+        ("fresh_examples", count > 0 || !hasFreshExamples, "examples, their number"),
       ], given: given, owner: owner)
   }
 
@@ -156,6 +179,9 @@ struct OptimizerSettings: Sendable {
     options.informed = informed
     options.modelling = modelling ?? options.modelling
     options.subsetShare = subsetShare
+    options.examples = examples
+    options.freshExamples = hasFreshExamples
+    options.inputWarping = warpsInputs
     options.acquisition =
       switch acquisition {
       case "ei": .expectedImprovement(xi: xi)

@@ -31,6 +31,9 @@ extension Search {
     default: break
     }
     settings.subsetShare = options.subsetShare
+    settings.examples = options.examples
+    settings.freshExamples = options.hasFreshExamples
+    settings.inputWarping = options.warpsInputs
     let optimizer = try Optimizer(
       dimension: space.dimension, objective: options.objective, options: settings)
     for known in beginning.observations {

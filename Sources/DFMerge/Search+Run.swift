@@ -147,7 +147,11 @@ extension Search {
       return .failure("A score is NaN or infinite.")
     }
     // A journal reads -0 back as 0, and a resumed run is to see the same number.
-    return .success(TrialRecord.told(answered.map { $0 + 0 }, variances: variances))
+    let scores = TrialRecord.told(answered.map { $0 + 0 }, variances: variances)
+    // Before the journal has them: scores that are refused must not stand there.
+    try optimizer.options.checkExamples(
+      scores, tasks: options.tasks, of: "trial \(request.number)")
+    return .success(scores)
   }
 
   /// Counts the time of a call into the host.

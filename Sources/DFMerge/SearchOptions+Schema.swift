@@ -83,6 +83,10 @@ extension SearchOptions {
       "modelling", .choice(["automatic", "tasks", "aggregate"]), default: .string("automatic"),
       "Whether each task's score has a model of its own or only the aggregate has one; automatic, "
         + "what measured better, is tasks for aggregate minimum and aggregate otherwise."),
+    OptionSchema(
+      "input_warping", .flag, default: .bool(false),
+      "Let the model learn a monotone map of each coordinate, for scores that react to it at one "
+        + "end more than at the other."),
   ]
 
   private static let merging: [OptionSchema] = [
@@ -122,6 +126,14 @@ extension SearchOptions {
       "Cost of a first evaluation on a fixed subset, as a share of a whole one: each candidate is "
         + "scored on the subset first, and wholly only where that is worth it."),
     OptionSchema(
+      "examples", .integer(0...1_000_000_000), default: .int(0),
+      "Number of examples behind each task's score, 0 where it is not known: a score told without "
+        + "a variance has at least the noise of its steps of 1/examples."),
+    OptionSchema(
+      "fresh_examples", .flag, default: .bool(false),
+      "Every evaluation draws its examples anew: scores are in [0, 1] and have the binomial noise "
+        + "of so many examples."),
+    OptionSchema(
       "best_by", .choice(["observed", "posterior_mean"]), default: .string("posterior_mean"),
       "Final choice among the evaluated points: the best score, or the best posterior mean."),
   ]
@@ -141,6 +153,8 @@ extension SearchOptions {
     let fisher = values.word("fisher") ?? ""
     let acquisition = values.word("acquisition") ?? ""
     let tasks = values.names("tasks")
+    let isPaper = values.word("preset") == "paper"
+    let examples = try values.integer("examples")
     let searchesExponent = fisher != "none" && values.word("exponent") == "search"
     let hasExponentZero =
       searchesExponent || fisher == "none" || values.values["exponent"]?.doubleValue == 0
@@ -154,6 +168,15 @@ extension SearchOptions {
       ("epsilon", fisher != "none", "Fisher values"),
       ("kappa", acquisition == "ucb", "acquisition 'ucb'"),
       ("xi", acquisition == "ei" || acquisition == "log_ei", "acquisition 'ei' or 'log_ei'"),
+      (
+        "input_warping", !isPaper || given["input_warping"]?.boolValue == false,
+        "preset 'default'"
+      ),
+      ("examples", !isPaper || examples == 0, "preset 'default'"),
+      (
+        "fresh_examples", examples > 0 || given["fresh_examples"]?.boolValue == false,
+        "examples, their number"
+      ),
       (
         "singles", hasExponentZero || given["singles"]?.boolValue == false,
         "an exponent that is searched or 0, for only exponent 0 gives a model alone"

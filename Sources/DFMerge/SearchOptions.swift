@@ -48,6 +48,12 @@ public struct SearchOptions: Sendable {
   public let modelling: String
   /// Cost of an evaluation on the subset as a share of a whole one; nil without a first stage.
   public let subsetShare: Double?
+  /// Number of examples behind each task's score; nil where it is not known.
+  public let examples: Int?
+  /// Whether each evaluation draws its examples anew.
+  public let hasFreshExamples: Bool
+  /// Whether the model of the scores learns a monotone map of each coordinate.
+  public let warpsInputs: Bool
   public let fisherMode: FisherMode
   /// Where between the scaled model (0) and the fine-tuned model (1) a Fisher is measured.
   public let fisherPosition: Double
@@ -91,6 +97,10 @@ public struct SearchOptions: Sendable {
     target = try SearchOptions.optional("target", values)
     stopImprovement = try values.number("stop_improvement")
     subsetShare = try SearchOptions.optional("subset_share", values, above: 0, below: 1)
+    let examples = try values.integer("examples")
+    self.examples = examples > 0 ? examples : nil
+    hasFreshExamples = try values.flag("fresh_examples")
+    warpsInputs = try values.flag("input_warping")
     fisherMode = FisherMode(rawValue: values.word("fisher") ?? "") ?? .none
     nodes = try values.integer("nodes")
     fisherPosition = try values.number("fisher_position")

@@ -9,8 +9,8 @@ extension Study {
   /// - Parameter scores: one per task; variances, where known, as p (1 - p) / n for an accuracy p
   ///   on n fresh examples; nil or NaN where not.
   /// - Throws: `.invalidArgument` for a number that was not asked for, another number of scores or
-  ///   variances, or a variance that is negative or infinite; `.invalidState` where the trial is
-  ///   told already; `.ioFailure` where the journal cannot be written.
+  ///   variances, a variance that is negative or infinite, or with `fresh_examples` a score outside
+  ///   [0, 1] without a variance; `.invalidState` where the trial is told already; `.ioFailure` where the journal cannot be written.
   public func tell(_ number: Int, scores: Scores) throws(DFMergeError) {
     try checkOpen(number)
     let scores = try checked(scores, of: "trial \(number)")
@@ -158,7 +158,9 @@ extension Study {
           + "none where it is not known.")
     }
     // A journal reads -0 back as 0, and a resumed study is to see the same number.
-    return Scores(
+    let checked = Scores(
       scores.values.map { $0 + 0 }, variances: variances.contains { $0 != nil } ? variances : [])
+    try optimizer.options.checkExamples(checked, tasks: tasks, of: what)
+    return checked
   }
 }

@@ -136,7 +136,11 @@ extension Optimizer {
     for part in parts {
       guard let task = part.task else {
         fits.append(
-          try fitted(trials, trials.map(\.value), trials.map(\.variance), clipped: true))
+          try fitted(
+            trials, trials.map(\.value), trials.map(\.variance),
+            floors: trials.map { trial in
+              trial.scores.map { objective.stepVariance(of: $0, step: options.stepVariance) } ?? 0
+            }, clipped: true))
         continue
       }
       // A floor is about the score itself, so that nothing may lift a score over it.
@@ -145,7 +149,15 @@ extension Optimizer {
         trial.scores.map { $0.values[task] + lift }
       }
       fits.append(
-        try fitted(trials, values, trials.map { $0.scores?.variance(task) }, clipped: false))
+        try fitted(
+          trials, values,
+          trials.map { trial in
+            trial.scores.flatMap { scores in
+              let variances = options.variances(of: scores)
+              return variances.indices.contains(task) ? variances[task] : nil
+            }
+          },
+          floors: trials.map { $0.scores == nil ? 0 : options.stepVariance }, clipped: false))
     }
     return fits
   }
@@ -165,19 +177,22 @@ extension Optimizer {
 
   /// A model of one score per trial; failed ones count as the lowest of the others.
   private func fitted(
-    _ trials: [Trial], _ values: [Double?], _ variances: [Double?], clipped: Bool
+    _ trials: [Trial], _ values: [Double?], _ variances: [Double?], floors: [Double],
+    clipped: Bool
   ) throws(DFMergeError) -> Surrogate {
     let lowest = values.compactMap { $0 }.min() ?? 0
     let observations = Observations(
       dimension: dimension, points: trials.flatMap(\.point), values: values.map { $0 ?? lowest },
-      variances: variances)
+      variances: variances, floors: floors)
     switch options.model {
     case .isotropic:
       return try IsotropicModel.fit(
         observations, seed: UInt32(truncatingIfNeeded: options.seed),
         fitNumber: trials.count - options.initial)
     case .hierarchical:
-      return try HierarchicalModel(observations, clipped: clipped).fit(
+      return try HierarchicalModel(
+        observations, clipped: clipped, isWarped: options.inputWarping
+      ).fit(
         random: CounterRandom(
           seed: options.seed, purpose: "model.starts", index: UInt64(trials.count)))
     }

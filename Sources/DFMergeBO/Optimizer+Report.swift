@@ -131,7 +131,8 @@ extension Optimizer {
 
   /// The model's length-scale per dimension: short where the score reacts to a coordinate, long
   /// where it does not. The paper's model repeats its one length-scale; of tasks that are modelled
-  /// separately it is their geometric mean.
+  /// separately it is their geometric mean. With ``OptimizerOptions/inputWarping`` lengths are those
+  /// of the warped coordinates.
   ///
   /// - Throws: as ``best(by:)`` without scores.
   public func lengthScales() throws(DFMergeError) -> [Double] {

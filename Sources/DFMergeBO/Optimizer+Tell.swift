@@ -15,7 +15,8 @@ extension Optimizer {
   /// - Parameter scores: one per task, finite; variances, where known, as p (1 - p) / n for an
   ///   accuracy p on n fresh examples. Unknown ones let the model learn the noise.
   /// - Throws: `.invalidState` where `number` is not pending; `.invalidArgument` for another number
-  ///   of scores or variances or a negative variance; `.nonFinite` for a score or variance that is
+  ///   of scores or variances, a negative variance, or a score outside [0, 1] without a variance
+  ///   where ``OptimizerOptions/freshExamples`` is set; `.nonFinite` for a score or variance that is
   ///   not finite. Nothing changes then.
   public func tell(_ number: Int, scores: Scores) throws(DFMergeError) {
     let suggestion = try pendingSuggestion(number)
@@ -54,7 +55,9 @@ extension Optimizer {
   public func record(_ trial: Trial) throws(DFMergeError) {
     try check(trial)
     var trial = trial
-    let told = trial.scores.flatMap { objective.value($0.values, variances: $0.variances) }
+    let told = trial.scores.flatMap {
+      objective.value($0.values, variances: options.variances(of: $0))
+    }
     trial.value = told?.value
     trial.variance = told?.variance
     let slot = history.firstIndex { $0.number > trial.number } ?? history.endIndex
@@ -196,6 +199,7 @@ extension Optimizer {
           "The variance of '\(task)' in trial \(number) is \(variance), below zero.")
       }
     }
+    try options.checkExamples(scores, tasks: objective.tasks, of: "trial \(number)")
   }
 
   /// What is wrong with a point, or nil.

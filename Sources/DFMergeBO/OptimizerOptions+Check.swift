@@ -21,6 +21,18 @@ extension OptimizerOptions {
     if let subsetShare, !(subsetShare > 0 && subsetShare < 1) {
       throw refuse("subset_share", "is \(subsetShare); it must lie between 0 and 1, both excluded")
     }
+    if let examples, examples < 1 {
+      throw refuse("examples", "is \(examples); it counts the examples of a score, from 1")
+    }
+    if examples != nil, model == .isotropic {
+      throw refuse("examples", "is given, but the paper's model has no noise; leave it out")
+    }
+    if freshExamples, examples == nil {
+      throw refuse("fresh_examples", "is given without examples; say how many there are")
+    }
+    if inputWarping, model == .isotropic {
+      throw refuse("input_warping", "is set, but the paper's model has none; leave it out")
+    }
     switch acquisition {
     case .expectedImprovement(let xi), .logExpectedImprovement(let xi):
       if !xi.isFinite { throw refuse("xi", "is \(xi); it must be finite") }

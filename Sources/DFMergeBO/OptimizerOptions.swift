@@ -83,13 +83,26 @@ public struct OptimizerOptions: Sendable, Equatable {
   /// evaluation: in (0, 1), such as 0.25 for a quarter of the examples. nil: evaluations have one
   /// stage.
   public var subsetShare: Double?
+  /// How many examples are behind each task's score, n; nil where that is not known. Where a score
+  /// is told without a variance, its noise is then at least that of its steps of 1/n, a variance of
+  /// 1 / (12 n²); more than that is learned. The paper's model has no noise and refuses it.
+  public var examples: Int?
+  /// Whether each evaluation draws its ``examples`` anew, rather than using the same ones. Then a
+  /// score p told without a variance is a share of n examples, in [0, 1], with the binomial variance
+  /// p~ (1 - p~) / n, p~ = (p n + 1) / (n + 2), and no noise is learned.
+  public var freshExamples: Bool
+  /// Whether the model learns a monotone map of each coordinate, w(x) = 1 - (1 - x^a)^b, for scores
+  /// that react to it at one end more than at the other, as to a learning rate on a linear scale.
+  /// The paper's model refuses it.
+  public var inputWarping: Bool
 
   public init(
     seed: UInt64 = 0, initial: Int = 8, informed: [[Double]] = [],
     model: Model = .hierarchical,
     acquisition: Acquisition = .logNoisyExpectedImprovement(samples: 32),
     design: Design = .sobol, search: Search = .incumbents, leavesPlateaus: Bool = true,
-    widensWhenStalled: Bool = true, modelling: Modelling? = nil, subsetShare: Double? = nil
+    widensWhenStalled: Bool = true, modelling: Modelling? = nil, subsetShare: Double? = nil,
+    examples: Int? = nil, freshExamples: Bool = false, inputWarping: Bool = false
   ) {
     self.seed = seed
     self.initial = initial
@@ -102,6 +115,9 @@ public struct OptimizerOptions: Sendable, Equatable {
     self.widensWhenStalled = widensWhenStalled
     self.modelling = modelling
     self.subsetShare = subsetShare
+    self.examples = examples
+    self.freshExamples = freshExamples
+    self.inputWarping = inputWarping
   }
 
   /// The best that we measured at 20 to 60 evaluations. Add ``diagonalPoints(dimension:)`` to

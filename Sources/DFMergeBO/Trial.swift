@@ -57,7 +57,10 @@ public struct Trial: Sendable, Equatable {
   /// The objective of `scores`; filled in when the trial is recorded, nil without `scores` or
   /// where the aggregate does not exist.
   public internal(set) var value: Double?
-  /// The noise variance of `value` in squared score units, where the host knows it.
+  /// The noise variance of `value` in squared score units that the model uses: by the formulas of
+  /// ``Objective`` from the variances told, with ``OptimizerOptions/freshExamples`` from the
+  /// binomial ones where none was told. nil where the model learns it, above the floor that
+  /// ``OptimizerOptions/examples`` sets. `scores` keeps what was told.
   public internal(set) var variance: Double?
 
   public init(

@@ -87,12 +87,31 @@ import Testing
     #expect((result.best.value ?? 0) > 0.93)
   }
 
+  @Test func testFreshExamples_refuseAScoreThatIsNoShare() throws {
+    let fixture = try SearchFixture()
+    let journal = TemporaryPath("run.jsonl")
+    let host = ScriptedHost { _ in [80, 0.5] }
+    let options = "{\"examples\":100,\"fresh_examples\":true,\"fisher\":\"none\"}"
+    let search = try fixture.search(options)
+    let error = #expect(throws: DFMergeError.self) {
+      try search.run(journal: journal.path, host: host)
+    }
+    #expect(error?.code == .invalidArgument && error?.message.contains("80") == true)
+    // It is not in the journal, so that the run goes on once the evaluation is mended.
+    #expect(search.trials.isEmpty)
+    #expect(!journal.reproducibleLines.contains { $0.contains("\"scores\":") })
+  }
+
   @Test(arguments: [
     ("{\"max_seconds\":0}", "max_seconds"), ("{\"max_seconds\":-1}", "max_seconds"),
     ("{\"stop_improvement\":-0.1}", "stop_improvement"), ("{\"target\":\"high\"}", "target"),
     ("{\"floors\":{\"x\":1}}", "floors"), ("{\"floors\":[1]}", "floors"),
     ("{\"modelling\":\"tasks\",\"tasks\":[\"one\"]}", "modelling"),
     ("{\"modelling\":\"both\"}", "modelling"),
+    ("{\"fresh_examples\":true}", "fresh_examples"), ("{\"examples\":-1}", "examples"),
+    ("{\"examples\":0,\"fresh_examples\":true}", "fresh_examples"),
+    ("{\"preset\":\"paper\",\"examples\":100}", "examples"),
+    ("{\"preset\":\"paper\",\"input_warping\":true}", "input_warping"),
   ])
   func testOptionsOfAnEnd_areChecked(_ text: String, _ option: String) throws {
     let fixture = try SearchFixture()

@@ -28,6 +28,18 @@ import Testing
       #"{"parameters":[{"name":"x","low":0,"high":1}],"floors":{"b":1}}"#, "floors",
       .invalidOption
     ),
+    (
+      #"{"parameters":[{"name":"x","low":0,"high":1}],"fresh_examples":true}"#, "examples",
+      .invalidOption
+    ),
+    (
+      #"{"parameters":[{"name":"x","low":0,"high":1}],"preset":"paper","examples":9}"#, "default",
+      .invalidOption
+    ),
+    (
+      #"{"parameters":[{"name":"x","low":0,"high":1}],"preset":"paper","input_warping":true}"#,
+      "default", .invalidOption
+    ),
     (#"{"parameters":[{"name":"x","low":0,"high":1}],"lease_seconds":-1}"#, "-1", .invalidOption),
   ])
   func testOptions_areChecked(_ text: String, _ named: String, _ code: DFMergeError.Code) throws {
@@ -67,6 +79,28 @@ import Testing
     try study.tell(0, scores: Scores([1, .infinity]))
     #expect(study.trials[0].state == .failed)
     #expect(study.trials[0].reason?.contains("'b'") == true)
+  }
+
+  @Test func testFreshExamples_takeSharesAlone() throws {
+    let journal = TemporaryPath("study.jsonl")
+    let text = #"{"examples":50,"fresh_examples":true,"input_warping":true}"#
+    do {
+      let study = try StudyFixture.study(text, journal: journal)
+      _ = try study.ask()
+      let error = failure { try study.tell(0, value: 80) }
+      #expect(error?.code == .invalidArgument && error?.message.contains("fresh_examples") == true)
+      #expect(
+        failure { try study.observe([0, 3], scores: Scores([-1])) }?.code == .invalidArgument)
+      try study.tell(0, value: 0.8)
+      // What was refused is not in the journal, and a variance that is told makes any score welcome.
+      _ = try study.ask()
+      try study.tell(1, value: 80, variance: 0.01)
+      #expect(study.trials.allSatisfy { $0.state == .complete })
+      let options = study.options.settings.optimizerOptions(informed: [])
+      #expect(options.examples == 50 && options.freshExamples && options.inputWarping)
+    }
+    let again = try StudyFixture.study(text, journal: journal)
+    #expect(again.trials.count == 2)
   }
 
   @Test func testFirstStage_needsAShareAndATrialThatIsOut() throws {

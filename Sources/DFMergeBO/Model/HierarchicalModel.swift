@@ -11,7 +11,9 @@ import Glibc
 //     dimension.
 //   ln s² ~ N(0, 0.5²)    ln ν ~ N(-4, 1)    c ~ N(0, 2²), found in closed form
 // The prior's inverse covariance is closed too: (I - a²/(b² + d a²) 1 1ᵀ) / b².
-// Where the host gives a trial's variance, that variance stands in the diagonal instead of ν.
+// Where the host gives a trial's variance, that variance stands in the diagonal instead of ν; the
+// floor that a score's steps set stands below ν.
+// With input warping also ln a_k, ln b_k ~ N(0, 0.5²), see Warping; θ has them at its end.
 // Constants from our own measurements on 18 functions at 60 evaluations; d^0.35 lies between no
 // growth and the d^0.5 of Hvarfner, Hellsten and Nardi 2024, "Vanilla Bayesian optimization
 // performs great in high dimensions".
@@ -24,12 +26,14 @@ struct HierarchicalModel {
   static let noiseMedianLog = -4.0
   static let noiseDeviation = 1.0
   static let constantVariance = 4.0
+  static let warpingDeviation = 0.5
 
   /// Box of the search: a scale below 0.05 is white noise at 60 trials, one above 200 is a
   /// constant.
   static let scaleBounds = (lower: 0.05, upper: 200.0)
   static let amplitudeBounds = (lower: 0.05, upper: 20.0)
   static let noiseBounds = (lower: 1e-6, upper: 1.0)
+  static let warpingBounds = (lower: -2.0, upper: 2.0)
   /// A host's variance below this is taken as this: scores that claim to be exact would make K
   /// singular.
   static let smallestNoise = 1e-6
@@ -48,16 +52,24 @@ struct HierarchicalModel {
   private let learned: [Bool]
   private let priorCentre: Double
   private let likelihood: MarginalLikelihood
+  private let isWarped: Bool
 
-  /// - Parameter clipped: whether collapsed scores are clipped; see ``Standardisation``.
-  init(_ observations: Observations, clipped: Bool = true) {
+  /// - Parameters:
+  ///   - clipped: whether collapsed scores are clipped; see ``Standardisation``.
+  ///   - isWarped: whether a ``Warping`` is fitted as well.
+  init(_ observations: Observations, clipped: Bool = true, isWarped: Bool = false) {
     self.observations = observations
+    self.isWarped = isWarped
     let standardisation = Standardisation(observations.values, clipped: clipped)
     self.standardisation = standardisation
-    fixedNoise = observations.variances.map { variance in
-      guard let variance else { return HierarchicalModel.floorOfLearnedNoise }
-      let scaled = variance / standardisation.scale / standardisation.scale
-      return min(max(scaled, HierarchicalModel.smallestNoise), HierarchicalModel.largestNoise)
+    fixedNoise = observations.variances.indices.map { i in
+      let variance = observations.variances[i]
+      let floor = observations.floors.indices.contains(i) ? observations.floors[i] : 0
+      let scaled = (variance ?? floor) / standardisation.scale / standardisation.scale
+      let smallest =
+        variance == nil
+        ? HierarchicalModel.floorOfLearnedNoise : HierarchicalModel.smallestNoise
+      return min(max(scaled, smallest), HierarchicalModel.largestNoise)
     }
     learned = observations.variances.map { $0 == nil }
     let d = observations.dimension
@@ -69,7 +81,18 @@ struct HierarchicalModel {
       points: chosen.flatMap { observations.point($0) }, dimension: d,
       y: chosen.map { standardisation.standardised[$0] }, isotropic: false,
       fixedNoise: chosen.map { fixed[$0] }, learned: chosen.map { free[$0] },
-      constantVariance: HierarchicalModel.constantVariance)
+      constantVariance: HierarchicalModel.constantVariance, isWarped: isWarped)
+  }
+
+  /// Hyper-parameters of the warping, at the end of θ.
+  private var warpingCount: Int { isWarped ? 2 * observations.dimension : 0 }
+
+  private func warping(_ theta: [Double]) -> Warping? {
+    guard isWarped else { return nil }
+    let d = observations.dimension
+    return Warping(
+      first: theta[(d + 2)..<(2 * d + 2)].map { exp($0) },
+      second: theta[(2 * d + 2)...].map { exp($0) })
   }
 
   /// Added under the learned noise, so that duplicated points leave K invertible.
@@ -83,13 +106,14 @@ struct HierarchicalModel {
     let amplitude = exp(theta[d])
     let noise = exp(theta[d + 1])
     let constant = likelihood.evaluate(
-      logScales: theta[..<d], amplitude: amplitude, noise: noise
+      logScales: theta[..<d], amplitude: amplitude, noise: noise, warping: warping(theta)
     ).constant
     let diagonal = zip(fixedNoise, learned).map { $0 + ($1 ? noise : 0) }
     return try Surrogate(
       observations: observations, standardisation: standardisation,
       targets: standardisation.standardised,
-      kernel: Matern52(lengthScales: theta[..<d].map { exp($0) }, amplitude: amplitude),
+      kernel: Matern52(
+        lengthScales: theta[..<d].map { exp($0) }, amplitude: amplitude, warping: warping(theta)),
       noise: diagonal, typicalNoise: diagonal.reduce(0, +) / Double(max(diagonal.count, 1)),
       constant: constant)
   }
@@ -104,15 +128,17 @@ struct HierarchicalModel {
     let lower =
       [Double](repeating: log(HierarchicalModel.scaleBounds.lower), count: d)
       + [log(HierarchicalModel.amplitudeBounds.lower), log(HierarchicalModel.noiseBounds.lower)]
+      + [Double](repeating: HierarchicalModel.warpingBounds.lower, count: warpingCount)
     let upper =
       [Double](repeating: log(HierarchicalModel.scaleBounds.upper), count: d)
       + [log(HierarchicalModel.amplitudeBounds.upper), log(HierarchicalModel.noiseBounds.upper)]
+      + [Double](repeating: HierarchicalModel.warpingBounds.upper, count: warpingCount)
     var search = BoundedLBFGS()
     search.maximumIterations = 50
     search.valueTolerance = 1e-6
     search.gradientTolerance = 1e-3
 
-    var gradient = [Double](repeating: 0, count: d + 2)
+    var gradient = [Double](repeating: 0, count: d + 2 + warpingCount)
     var ranked = starts(random).map { (start: $0, value: objective($0, &gradient)) }
     // The prior's mode is always polished; of the others the best.
     let first = ranked.removeFirst()
@@ -131,8 +157,9 @@ struct HierarchicalModel {
   /// The prior's mode; then short scales without noise, long scales with noise, and random draws.
   private func starts(_ random: CounterRandom) -> [[Double]] {
     let d = observations.dimension
+    let straight = [Double](repeating: 0, count: warpingCount)
     func start(_ shift: Double, _ noise: Double) -> [Double] {
-      [Double](repeating: priorCentre + shift, count: d) + [0, noise]
+      [Double](repeating: priorCentre + shift, count: d) + [0, noise] + straight
     }
     var starts = [
       start(0, HierarchicalModel.noiseMedianLog), start(-0.7, -7), start(0.7, -2),
@@ -143,16 +170,17 @@ struct HierarchicalModel {
       let scales = (0..<d).map { _ in
         priorCentre + shared + 2 * HierarchicalModel.ownDeviation * SpaceFilling.normal(&random)
       }
-      starts.append(scales + [0, -7 + 6 * random.uniform()])
+      starts.append(scales + [0, -7 + 6 * random.uniform()] + straight)
     }
     return starts
   }
 
-  /// -ln posterior of θ = (ln l [d], ln s², ln ν) and its gradient.
+  /// -ln posterior of θ = (ln l [d], ln s², ln ν; ln a [d], ln b [d]) and its gradient.
   func objective(_ theta: [Double], _ gradient: inout [Double]) -> Double {
     let d = observations.dimension
     let evaluation = likelihood.evaluate(
-      logScales: theta[..<d], amplitude: exp(theta[d]), noise: exp(theta[d + 1]))
+      logScales: theta[..<d], amplitude: exp(theta[d]), noise: exp(theta[d + 1]),
+      warping: warping(theta))
     var value = evaluation.value
     let a2 = HierarchicalModel.sharedDeviation * HierarchicalModel.sharedDeviation
     let b2 = HierarchicalModel.ownDeviation * HierarchicalModel.ownDeviation
@@ -171,6 +199,11 @@ struct HierarchicalModel {
     let v = (theta[d + 1] - HierarchicalModel.noiseMedianLog) / HierarchicalModel.noiseDeviation
     value += 0.5 * v * v
     gradient[d + 1] = evaluation.noiseGradient + v / HierarchicalModel.noiseDeviation
+    for k in 0..<warpingCount {
+      let w = theta[d + 2 + k] / HierarchicalModel.warpingDeviation
+      value += 0.5 * w * w
+      gradient[d + 2 + k] = evaluation.warpingGradient[k] + w / HierarchicalModel.warpingDeviation
+    }
     return value
   }
 

@@ -14,12 +14,16 @@ import Glibc
 //   ∂f/∂ln(free) = ½ Σ_i W_ii learned_i free
 // c is 0, or its own maximum a posteriori under N(0, v):  c = 1·K⁻¹y / (1·K⁻¹1 + 1/v), with the
 // prior's c²/(2v) added to f; the gradient needs no further term because f is stationary in c.
+// With a warping w (Warping) D is of the warped points:
+//   ∂f/∂θ = Σ_i (∂w_i/∂θ) Σ_j W_ij s² G_ij (w_i - w_j) / l_k²,  θ: ln a_k or ln b_k
 // Source: Rasmussen and Williams 2006, Eq. 2.30 and 5.9.
 final class MarginalLikelihood {
   let count: Int
   let scales: Int
   private let pairs: Int
   private let differences: Scratch
+  /// X, where a warping makes the differences anew at each evaluation; else empty.
+  private let points: [Double]
   private let y: [Double]
   private let fixedNoise: [Double]
   private let learned: [Bool]
@@ -40,9 +44,10 @@ final class MarginalLikelihood {
   ///   - fixedNoise: known noise variances [n].
   ///   - learned: where the free noise is added as well [n].
   ///   - constantVariance: v of the constant mean's prior; 0 for no constant.
+  ///   - isWarped: every evaluation is given a warping.
   init(
     points: [Double], dimension d: Int, y: [Double], isotropic: Bool, fixedNoise: [Double],
-    learned: [Bool], constantVariance: Double
+    learned: [Bool], constantVariance: Double, isWarped: Bool = false
   ) {
     let n = y.count
     count = n
@@ -53,6 +58,7 @@ final class MarginalLikelihood {
     self.learned = learned
     self.constantVariance = constantVariance
     differences = Scratch(scales * pairs)
+    self.points = isWarped ? points : []
     squared = Scratch(pairs)
     correlation = Scratch(pairs)
     slope = Scratch(pairs)
@@ -61,10 +67,15 @@ final class MarginalLikelihood {
     work = Scratch(n * n)
     alpha = Scratch(n)
     ones = Scratch(n)
+    fillDifferences(points, dimension: d)
+  }
+
+  /// Adds the squared differences to D.
+  private func fillDifferences(_ points: [Double], dimension d: Int) {
     for k in 0..<d {
-      let row = differences.pointer + (isotropic ? 0 : k * pairs)
+      let row = differences.pointer + (scales < d ? 0 : k * pairs)
       var p = 0
-      for i in 0..<n {
+      for i in 0..<count {
         for j in 0..<i {
           let u = points[i * d + k] - points[j * d + k]
           row[p] += u * u
@@ -83,15 +94,25 @@ final class MarginalLikelihood {
     var noiseGradient: Double
     /// c.
     var constant: Double
+    /// ∂f/∂ln a [d], then ∂f/∂ln b [d]; empty without a warping.
+    var warpingGradient: [Double] = []
   }
 
   /// Cost: n³/2 multiply-adds, n²/2 exponentials.
-  func evaluate(logScales: ArraySlice<Double>, amplitude: Double, noise: Double) -> Evaluation {
+  func evaluate(
+    logScales: ArraySlice<Double>, amplitude: Double, noise: Double, warping: Warping? = nil
+  ) -> Evaluation {
     let n = count
     let inverseSquares = logScales.map { exp(-2 * $0) }
     var result = Evaluation(
       value: .infinity, scaleGradient: [Double](repeating: 0, count: scales),
       amplitudeGradient: 0, noiseGradient: 0, constant: 0)
+    let warped = warping?.points(points) ?? []
+    if warping != nil {
+      result.warpingGradient = [Double](repeating: 0, count: 2 * scales)
+      for p in 0..<(scales * pairs) { differences.pointer[p] = 0 }
+      fillDifferences(warped, dimension: scales)
+    }
     fillCovariance(inverseSquares, amplitude, noise)
     guard Dense.cholesky(covariance.pointer, n) else { return result }
 
@@ -122,6 +143,7 @@ final class MarginalLikelihood {
 
     Dense.inverse(fromCholesky: covariance.pointer, n, into: inverse.pointer, scratch: work.pointer)
     fillGradient(&result, inverseSquares, amplitude, noise)
+    if let warping { addWarpingGradient(&result, inverseSquares, warping, warped) }
     return result
   }
 
@@ -178,6 +200,33 @@ final class MarginalLikelihood {
     for k in 0..<scales {
       let product = Dense.dot(wg, differences.pointer + k * pairs, pairs)
       result.scaleGradient[k] = -product * inverseSquares[k]
+    }
+  }
+  /// After ``fillGradient``, which leaves W s² G of each pair.
+  private func addWarpingGradient(
+    _ result: inout Evaluation, _ inverseSquares: [Double], _ warping: Warping, _ warped: [Double]
+  ) {
+    let d = scales
+    var pulls = [Double](repeating: 0, count: count * d)
+    var p = 0
+    for i in 0..<count {
+      for j in 0..<i {
+        let wg = squared.pointer[p]
+        for k in 0..<d {
+          let pull = wg * (warped[i * d + k] - warped[j * d + k])
+          pulls[i * d + k] += pull
+          pulls[j * d + k] -= pull
+        }
+        p += 1
+      }
+    }
+    for i in 0..<count {
+      for k in 0..<d {
+        let slopes = warping.shapeSlopes(points[i * d + k], k)
+        let pull = pulls[i * d + k] * inverseSquares[k]
+        result.warpingGradient[k] += pull * slopes.first
+        result.warpingGradient[d + k] += pull * slopes.second
+      }
     }
   }
 }

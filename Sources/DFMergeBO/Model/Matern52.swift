@@ -10,6 +10,8 @@ import Glibc
 struct Matern52: Equatable {
   var lengthScales: [Double]
   var amplitude: Double
+  /// Maps the points first; nil for none. The length-scales are those of the warped cube.
+  var warping: Warping?
 
   /// Correlation and its derivative by r²/2, both without the amplitude.
   @inline(__always)

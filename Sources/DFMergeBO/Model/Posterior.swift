@@ -28,6 +28,8 @@ final class Posterior {
   /// X divided by the length-scales, one row per dimension: [d, n].
   private let scaled: Scratch
   private let inverseScales: Scratch
+  /// The point of the latest evaluation, warped [d].
+  private let warped: Scratch
   private let kappa: Scratch
   private let slope: Scratch
   private let solved: Scratch
@@ -59,6 +61,8 @@ final class Posterior {
       Dense.solveLower(factor.pointer, n, weights.pointer, columns: samples)
       Dense.solveLowerTransposed(factor.pointer, n, weights.pointer, columns: samples)
     }
+    let points = kernel.warping?.points(points) ?? points
+    warped = Scratch(kernel.warping == nil ? 0 : d)
     scaled = Scratch(d * n)
     inverseScales = Scratch(kernel.lengthScales.map { 1 / $0 })
     for i in 0..<n {
@@ -102,12 +106,14 @@ final class Posterior {
       let mean = Dense.dot(weights.pointer + i * samples, u, samples)
       slope[i] *= mean - w * solved.pointer[i] / deviation
     }
+    let place = place(x)
     for k in 0..<dimension {
       let inverse = inverseScales.pointer[k]
-      let coordinate = x[k] * inverse
+      let coordinate = place[k] * inverse
       let row = scaled.pointer + k * n
       var sum = 0.0
       for i in 0..<n { sum += slope[i] * (coordinate - row[i]) }
+      if let warping = kernel.warping { sum *= warping.slope(x[k], k) }
       gradient[k] += sum * inverse
     }
   }
@@ -124,11 +130,19 @@ final class Posterior {
     max(variance, Posterior.varianceFloor * kernel.amplitude)
   }
 
+  /// Where the kernel sees x: itself, or warped.
+  private func place(_ x: UnsafePointer<Double>) -> UnsafePointer<Double> {
+    guard let warping = kernel.warping else { return x }
+    for k in 0..<dimension { warped.pointer[k] = warping.value(x[k], k) }
+    return UnsafePointer(warped.pointer)
+  }
+
   private func fillCovariances(_ x: UnsafePointer<Double>) {
     let n = count
     let kappa = kappa.pointer
     let slope = slope.pointer
     for i in 0..<n { kappa[i] = 0 }
+    let x = place(x)
     for k in 0..<dimension {
       let coordinate = x[k] * inverseScales.pointer[k]
       let row = scaled.pointer + k * n
@@ -188,6 +202,7 @@ extension Posterior {
   /// The lower triangle of k(X, X), row-major [n, n], zeros above.
   static func covarianceMatrix(kernel: Matern52, points: [Double], count n: Int) -> Scratch {
     let d = kernel.lengthScales.count
+    let points = kernel.warping?.points(points) ?? points
     let matrix = Scratch(n * n)
     defer { withExtendedLifetime(matrix) {} }
     let scaled = Scratch(n * d)

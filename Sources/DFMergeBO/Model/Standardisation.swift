@@ -39,14 +39,29 @@ struct Standardisation: Equatable {
     standardised = u.map { ($0 - mean) / deviation }
   }
 
+  /// Scores within this share of the range below the best are at the incumbent.
+  static let incumbentWidth = 0.01
+
   /// median - reach · (best - median); nil where the median is the best, which leaves no scale.
+  ///
+  /// Where more than half of the scores are at the incumbent, best - median says how closely the
+  /// search has polished it, or nothing, and clipping by it would flatten all others into one
+  /// value, of which the model would be certain. Those at the incumbent then count as one.
   private static func floor(_ values: [Double]) -> Double? {
     let sorted = values.sorted()
-    guard let best = sorted.last else { return nil }
-    let middle = sorted.count / 2
-    let median =
-      sorted.count % 2 == 1 ? sorted[middle] : 0.5 * (sorted[middle - 1] + sorted[middle])
-    return best > median ? median - clippingReach * (best - median) : nil
+    guard let best = sorted.last, let worst = sorted.first else { return nil }
+    var middle = median(sorted[...])
+    let incumbent = best - incumbentWidth * (best - worst)
+    if middle >= incumbent {
+      let below = sorted.firstIndex { $0 >= incumbent } ?? 0
+      middle = median(sorted[..<below] + [best])
+    }
+    return best > middle ? middle - clippingReach * (best - middle) : nil
+  }
+
+  private static func median(_ sorted: ArraySlice<Double>) -> Double {
+    let middle = sorted.startIndex + sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : 0.5 * (sorted[middle - 1] + sorted[middle])
   }
 
   func score(_ z: Double) -> Double { shift + scale * z }

@@ -34,8 +34,9 @@ struct SubsetError: Equatable {
   ) {
     let m = differences.count
     let expected = max(noise * (1 / share - 1), SubsetError.smallestVariance)
-    let correlation = Posterior.covarianceMatrix(
-      kernel: Matern52(lengthScales: kernel.lengthScales, amplitude: 1), points: points, count: m)
+    var unit = kernel
+    unit.amplitude = 1
+    let correlation = Posterior.covarianceMatrix(kernel: unit, points: points, count: m)
     defer { withExtendedLifetime(correlation) {} }
     var best = (value: Double.infinity, bias: 0.0, variance: expected, roughness: 0.2)
     for roughness in SubsetError.roughnesses where m > 0 {

@@ -10,6 +10,9 @@ struct Observations {
   let values: [Double]
   /// Noise variances in squared score units, nil where not given [n].
   let variances: [Double?]
+  /// What the noise variance is at least where it is not given, in squared score units [n]; empty
+  /// for nothing.
+  var floors: [Double] = []
 
   var count: Int { values.count }
 

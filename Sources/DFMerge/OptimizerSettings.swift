@@ -13,8 +13,9 @@ struct OptimizerSettings: Sendable {
       "trials", .integer(1...1_000_000), default: .int(60),
       "Number of evaluations in all; with subset_share in units of whole evaluations."),
     OptionSchema(
-      "initial", .integer(1...1_000_000), default: .int(10),
-      "How many of the trials are chosen before the model of the scores is used."),
+      "initial", .integer(1...1_000_000), default: .int(8),
+      "How many of the trials are chosen before the model of the scores is used; points that are "
+        + "named (informed, queued, observed) count."),
     OptionSchema(
       "seed", .integer(0...Int(UInt32.max)), default: .int(0), "Seed of every random choice."),
     OptionSchema(
@@ -76,8 +77,8 @@ struct OptimizerSettings: Sendable {
 
   /// What `preset: "paper"` sets (arXiv 2504.18992, authors' code).
   static let paper: [String: JSONValue] = [
-    "acquisition": .string("ei"), "xi": .double(0.01), "best_by": .string("observed"),
-    "modelling": .string("aggregate"),
+    "initial": .int(10), "acquisition": .string("ei"), "xi": .double(0.01),
+    "best_by": .string("observed"), "modelling": .string("aggregate"),
   ]
 
   /// Options that change neither a suggestion nor what is known: a journal may be continued with
@@ -123,6 +124,12 @@ struct OptimizerSettings: Sendable {
     kappa = try values.number("kappa")
     modelling = values.word("modelling").flatMap(OptimizerOptions.Modelling.init)
     subsetShare = values.values["subset_share"]?.doubleValue
+    if let subsetShare, !(subsetShare > 0 && subsetShare < 1) {
+      throw DFMergeError(
+        .invalidOption,
+        "Option 'subset_share' of \(owner) is \(subsetShare); it takes a number above 0 and below "
+          + "1.", context: ["option": "subset_share"])
+    }
     let count = try values.integer("examples")
     examples = count > 0 ? count : nil
     hasFreshExamples = try values.flag("fresh_examples")

@@ -6,34 +6,16 @@ extension Search {
   static func makeOptimizer(
     _ options: SearchOptions, _ space: SearchSpace, _ beginning: SearchBeginning
   ) throws(DFMergeError) -> Optimizer {
-    var settings = options.isPaperPreset ? OptimizerOptions.paper : OptimizerOptions.default
-    settings.seed = options.seed
-    settings.initial = options.initial
-    settings.informed = options.isInformed ? space.informedPoints() : []
+    var informed = options.isInformed ? space.informedPoints() : []
     if options.hasSingles {
       for single in space.singles() {
-        if let point = space.point(of: single.candidate), !settings.informed.contains(point) {
-          settings.informed.append(point)
+        if let point = space.point(of: single.candidate), !informed.contains(point) {
+          informed.append(point)
         }
       }
-      settings.initial = max(settings.initial, settings.informed.count)
     }
-    settings.acquisition =
-      switch options.acquisition {
-      case "ei": .expectedImprovement(xi: options.xi)
-      case "log_ei": .logExpectedImprovement(xi: options.xi)
-      case "ucb": .upperConfidenceBound(kappa: options.kappa)
-      default: OptimizerOptions.default.acquisition
-      }
-    switch options.modelling {
-    case "tasks": settings.modelling = .tasks
-    case "aggregate": settings.modelling = .aggregate
-    default: break
-    }
-    settings.subsetShare = options.subsetShare
-    settings.examples = options.examples
-    settings.freshExamples = options.hasFreshExamples
-    settings.inputWarping = options.warpsInputs
+    var settings = options.settings.optimizerOptions(informed: informed)
+    if options.hasSingles { settings.initial = max(settings.initial, informed.count) }
     let optimizer = try Optimizer(
       dimension: space.dimension, objective: options.objective, options: settings)
     for known in beginning.observations {

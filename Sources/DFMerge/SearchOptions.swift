@@ -21,21 +21,10 @@ public struct SearchOptions: Sendable {
     case none
   }
 
-  public let isPaperPreset: Bool
-  public let trials: Int
-  /// Wall time of a run after which no trial begins; nil for no limit.
-  public let maxSeconds: Double?
-  /// The score at which the search ends; nil for none.
-  public let target: Double?
-  /// Expected improvement below which the search ends; 0 is off.
-  public let stopImprovement: Double
-  public let initial: Int
-  public let seed: UInt64
+  /// The options of the optimiser.
+  let settings: OptimizerSettings
   /// One interval per model.
   public let bounds: [ClosedRange<Double>]
-  public let acquisition: String
-  public let xi: Double
-  public let kappa: Double
   public let isInformed: Bool
   /// Whether each model alone is among the first trials.
   public let hasSingles: Bool
@@ -44,16 +33,6 @@ public struct SearchOptions: Sendable {
   let enqueue: JSONValue
   let observations: JSONValue
   let groups: JSONValue
-  /// "automatic", "tasks" or "aggregate".
-  public let modelling: String
-  /// Cost of an evaluation on the subset as a share of a whole one; nil without a first stage.
-  public let subsetShare: Double?
-  /// Number of examples behind each task's score; nil where it is not known.
-  public let examples: Int?
-  /// Whether each evaluation draws its examples anew.
-  public let hasFreshExamples: Bool
-  /// Whether the model of the scores learns a monotone map of each coordinate.
-  public let warpsInputs: Bool
   public let fisherMode: FisherMode
   /// Where between the scaled model (0) and the fine-tuned model (1) a Fisher is measured.
   public let fisherPosition: Double
@@ -61,9 +40,6 @@ public struct SearchOptions: Sendable {
   /// The fixed exponent; nil when it is searched.
   public let exponent: Double?
   public let epsilon: Double
-  public let objective: Objective
-  public let tasks: [String]
-  public let bestByPosteriorMean: Bool
   public let threads: Int
   /// Every option with its value, as it stands in the journal.
   public let json: JSONValue
@@ -78,29 +54,20 @@ public struct SearchOptions: Sendable {
     let values = try OptionValues(
       given, schema: SearchOptions.schema, owner: "the search", models: models,
       overrides: isPaper ? SearchOptions.paper : [:])
+    settings = try OptimizerSettings(values, given: given, owner: "the search")
+    guard settings.maxSeconds != 0 else {
+      throw DFMergeError(
+        .invalidOption,
+        "Option 'max_seconds' of the search is 0, which leaves time for no trial; it takes a number "
+          + "above 0.", context: ["option": "max_seconds"])
+    }
     try SearchOptions.refuseInert(given, values)
-    isPaperPreset = isPaper
-    trials = try values.integer("trials")
-    initial = try values.integer("initial")
-    seed = UInt64(try values.integer("seed"))
     bounds = try values.intervalPerModel("bounds")
-    acquisition = values.word("acquisition") ?? "log_nei"
-    xi = try values.number("xi")
-    kappa = try values.number("kappa")
     isInformed = try values.flag("informed")
     hasSingles = try values.flag("singles")
     enqueue = values.values["enqueue"] ?? .null
     observations = values.values["observations"] ?? .null
     groups = values.values["groups"] ?? .null
-    modelling = values.word("modelling") ?? "automatic"
-    maxSeconds = try SearchOptions.optional("max_seconds", values, above: 0)
-    target = try SearchOptions.optional("target", values)
-    stopImprovement = try values.number("stop_improvement")
-    subsetShare = try SearchOptions.optional("subset_share", values, above: 0, below: 1)
-    let examples = try values.integer("examples")
-    self.examples = examples > 0 ? examples : nil
-    hasFreshExamples = try values.flag("fresh_examples")
-    warpsInputs = try values.flag("input_warping")
     fisherMode = FisherMode(rawValue: values.word("fisher") ?? "") ?? .none
     nodes = try values.integer("nodes")
     fisherPosition = try values.number("fisher_position")
@@ -110,40 +77,29 @@ public struct SearchOptions: Sendable {
       fisherMode == .none
       ? 0 : (values.word("exponent") == "search" ? nil : try values.number("exponent"))
     epsilon = try values.number("epsilon")
-    tasks = values.names("tasks")
-    guard !tasks.isEmpty else {
-      throw DFMergeError(
-        .invalidOption, "Option 'tasks' of the search is empty; name one task or more.",
-        context: ["option": "tasks"])
-    }
-    func numbers(_ name: String) -> [String: Double] {
-      (values.values[name]?.objectValue ?? [:]).compactMapValues(\.doubleValue)
-    }
-    objective = try Objective(
-      tasks: tasks,
-      aggregate: Objective.Aggregate(rawValue: values.word("aggregate") ?? "") ?? .mean,
-      weights: numbers("task_weights"), floors: numbers("floors"))
-    bestByPosteriorMean = values.word("best_by") == "posterior_mean"
     threads = try values.integer("threads")
     var kept = values.values
     kept["threads"] = nil
     json = .object(kept)
   }
 
-  /// The number of an option that may have none, within open ends.
-  private static func optional(
-    _ name: String, _ values: OptionValues, above low: Double = -.infinity,
-    below high: Double = .infinity
-  ) throws(DFMergeError) -> Double? {
-    guard let value = values.values[name]?.doubleValue else { return nil }
-    guard value > low, value < high else {
-      let end = high.isFinite ? "above \(low) and below \(high)" : "above \(low)"
-      throw DFMergeError(
-        .invalidOption, "Option '\(name)' of the search is \(value); it takes a number \(end).",
-        context: ["option": name])
-    }
-    return value
-  }
+  public var isPaperPreset: Bool { settings.isPaperPreset }
+  public var trials: Int { settings.trials }
+  /// Wall time of a run after which no trial begins; nil for no limit.
+  public var maxSeconds: Double? { settings.maxSeconds }
+  /// The score at which the search ends; nil for none.
+  public var target: Double? { settings.target }
+  /// Expected improvement below which the search ends; 0 is off.
+  public var stopImprovement: Double { settings.stopImprovement }
+  public var initial: Int { settings.initial }
+  public var seed: UInt64 { settings.seed }
+  public var acquisition: String { settings.acquisition }
+  public var xi: Double { settings.xi }
+  /// Cost of an evaluation on the subset as a share of a whole one; nil without a first stage.
+  public var subsetShare: Double? { settings.subsetShare }
+  public var objective: Objective { settings.objective }
+  public var tasks: [String] { settings.objective.tasks }
+  public var bestByPosteriorMean: Bool { settings.bestByPosteriorMean }
 
   /// Where a model's Fisher is measured for coefficient c: c + position (1 - c).
   func fisherPlace(for coefficient: Double) -> Double {

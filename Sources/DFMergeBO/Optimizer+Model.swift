@@ -132,7 +132,14 @@ extension Optimizer {
 
   private func fits(_ trials: [Trial]) throws(DFMergeError) -> [Surrogate] {
     var fits: [Surrogate] = []
-    let lifts = Optimizer.lifts(trials)
+    let lifts = lifts(trials)
+    // A failed trial is worth the worst told one, task by task: the lowest score of every task at
+    // once would lie far below any trial, and flatten all others.
+    var worst: Int?
+    for (index, trial) in trials.enumerated() {
+      guard let value = trial.value else { continue }
+      if worst.flatMap({ trials[$0].value }).map({ value < $0 }) ?? true { worst = index }
+    }
     for part in parts {
       guard let task = part.task else {
         fits.append(
@@ -157,7 +164,8 @@ extension Optimizer {
               return variances.indices.contains(task) ? variances[task] : nil
             }
           },
-          floors: trials.map { $0.scores == nil ? 0 : options.stepVariance }, clipped: false))
+          floors: trials.map { $0.scores == nil ? 0 : options.stepVariance }, clipped: false,
+          failed: part.floor == nil ? worst.flatMap { values[$0] } : nil))
     }
     return fits
   }
@@ -165,22 +173,46 @@ extension Optimizer {
   /// What lifts the value of a collapsed trial to where it is clipped (see ``Standardisation``).
   /// Added to each of its tasks it leaves the tasks of one trial as they stand to each other,
   /// while clipping each task on its own would make a trial look good in which one collapsed.
-  private static func lifts(_ trials: [Trial]) -> [Double] {
+  private func lifts(_ trials: [Trial]) -> [Double] {
     let told = trials.compactMap(\.value)
     let clipped = Standardisation(told, clipped: true)
     let lowest = clipped.score(clipped.standardised.min() ?? 0)
     return trials.map { trial in
-      let lift = trial.value.map { lowest - $0 } ?? 0
+      guard let scores = trial.scores?.values, let value = trial.value, value < lowest else {
+        return 0
+      }
+      let lift =
+        objective.aggregate == .geometric
+        ? geometricLift(scores, to: lowest) : lowest - value
       return lift > 0 && lift.isFinite ? lift : 0
     }
   }
 
-  /// A model of one score per trial; failed ones count as the lowest of the others.
+  /// The l with geometric mean of (scores + l) = target: what lifts a geometric mean grows faster
+  /// than the mean itself, so that lowest - value would be too much.
+  private func geometricLift(_ scores: [Double], to target: Double) -> Double {
+    var low = 0.0
+    // With every score at the target or above, so is their mean.
+    var high = target - (scores.min() ?? target)
+    guard high > 0, high.isFinite else { return 0 }
+    for _ in 0..<Optimizer.liftHalvings {
+      let middle = 0.5 * (low + high)
+      let value = objective.value(scores.map { $0 + middle })?.value ?? .infinity
+      if value > target { high = middle } else { low = middle }
+    }
+    return low
+  }
+
+  /// Halvings that take a lift to the precision of a double.
+  private static let liftHalvings = 60
+
+  /// A model of one score per trial; failed ones count as `failed`, nil for the lowest of the
+  /// others.
   private func fitted(
     _ trials: [Trial], _ values: [Double?], _ variances: [Double?], floors: [Double],
-    clipped: Bool
+    clipped: Bool, failed: Double? = nil
   ) throws(DFMergeError) -> Surrogate {
-    let lowest = values.compactMap { $0 }.min() ?? 0
+    let lowest = failed ?? values.compactMap { $0 }.min() ?? 0
     let observations = Observations(
       dimension: dimension, points: trials.flatMap(\.point), values: values.map { $0 ?? lowest },
       variances: variances, floors: floors)

@@ -26,11 +26,14 @@ extension Optimizer {
   ///             told, x_i their points evaluated in full: noise, luck and pending suggestions
   ///             do not count. With floors, times the probability that x keeps to them, x_i the
   ///             feasible points; while there is none, over the lowest objective of all points.
+  /// Edge cases: infinite while the objective has floors that no trial told keeps: then the first
+  ///             feasible point is what is looked for, and no improvement measures that.
   /// Determinism: a pure function of (options, the trials told).
   /// Cost:       one ``ask()``.
   /// - Throws: as ``best(by:)`` without scores.
   public func improvementLeft() throws(DFMergeError) -> Double {
     let model = try model()
+    if objective.isConstrained, highestFeasible == nil { return .infinity }
     let function = try AcquisitionFunction(
       .logNoisyExpectedImprovement(samples: Optimizer.improvementSamples), model: model,
       highest: nil,

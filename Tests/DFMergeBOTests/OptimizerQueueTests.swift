@@ -109,3 +109,84 @@ import Testing
     #expect(optimizer.history[1].isFailed)
   }
 }
+
+/// What one odd score or failed trial must not do to the model of the others.
+@Suite struct RobustModelTests {
+  @Test(arguments: [-1e300, -Double.greatestFiniteMagnitude, -1e160])
+  func oneAbsurdScore_isClipped_andTheRestKept(_ absurd: Double) throws {
+    var options = OptimizerOptions.default
+    options.seed = 2
+    let optimizer = try Optimizer(dimension: 2, options: options)
+    for i in 0..<20 {
+      let asked = try optimizer.ask()
+      let loss = asked.point.reduce(0) { $0 + ($1 - 0.3) * ($1 - 0.3) }
+      try optimizer.tell(asked.number, value: i == 3 ? absurd : -loss)
+    }
+    let (mean, sd) = try optimizer.predict([0.3, 0.3])
+    #expect(abs(mean) < 0.02 && sd < 0.05)
+    #expect(try optimizer.best().value > -0.02)
+  }
+
+  @Test(arguments: Objective.Aggregate.allCases)
+  func aCollapsedTask_isNeverTheBest(_ aggregate: Objective.Aggregate) throws {
+    for seed in 0..<4 as Range<UInt64> {
+      var options = OptimizerOptions.default
+      options.seed = seed
+      options.initial = 6
+      options.modelling = .tasks
+      let objective = try Objective(
+        tasks: ["a", "b"], aggregate: aggregate,
+        weights: aggregate == .weighted ? ["a": 1, "b": 1] : [:])
+      let optimizer = try Optimizer(dimension: 1, objective: objective, options: options)
+      // Concave in each task, so that the middle is best for every aggregate.
+      try run(optimizer, 16) { x in [sine(x[0]), sine(1 - x[0])] }
+      #expect(abs(try optimizer.best().point[0] - 0.5) < 0.1, "\(aggregate), seed \(seed)")
+    }
+  }
+
+  private func sine(_ x: Double) -> Double { scalarSin(0.5 * Double.pi * x) }
+
+  private func run(
+    _ optimizer: Optimizer, _ count: Int, _ scores: ([Double]) -> [Double]
+  ) throws {
+    for _ in 0..<count {
+      let asked = try optimizer.ask()
+      try optimizer.tell(asked.number, scores: Scores(scores(asked.point)))
+    }
+  }
+
+  @Test func failedTrials_leaveTheTasksOfTheOthersAsTheyAre() throws {
+    var options = OptimizerOptions.default
+    options.seed = 2
+    options.initial = 6
+    options.modelling = .tasks
+    let objective = try Objective(tasks: ["a", "b"])
+    let optimizer = try Optimizer(dimension: 2, objective: objective, options: options)
+    for i in 0..<14 {
+      let asked = try optimizer.ask()
+      let (u, v) = (asked.point[0] - 0.3, asked.point[1] - 0.6)
+      if i % 2 == 1 {
+        try optimizer.tellFailed(asked.number)
+      } else {
+        try optimizer.tell(asked.number, scores: Scores([1 - u * u, 1 - v * v]))
+      }
+    }
+    let told = optimizer.history.compactMap { trial in trial.value.map { (trial.point, $0) } }
+    let means = try told.map { try optimizer.predict($0.0).mean }
+    let (meanOfMeans, meanTold) = (
+      means.reduce(0, +) / Double(means.count), told.reduce(0) { $0 + $1.1 } / Double(told.count)
+    )
+    let covariance = zip(means, told).reduce(0) { $0 + ($1.0 - meanOfMeans) * ($1.1.1 - meanTold) }
+    #expect(covariance > 0)
+  }
+
+  @Test func improvementLeft_isWithoutEnd_whileNothingIsFeasible() throws {
+    let objective = try Objective(tasks: ["a"], floors: ["a": 10])
+    let optimizer = try Optimizer(dimension: 1, objective: objective)
+    for _ in 0..<10 {
+      let asked = try optimizer.ask()
+      try optimizer.tell(asked.number, value: asked.point[0])
+    }
+    #expect(try optimizer.improvementLeft() == .infinity)
+  }
+}

@@ -25,7 +25,7 @@ import Testing
     let host = ScriptedHost { $0 < 8 ? [1, 0.1] : [0.6, 0.6] }
     let fixture = try SearchFixture()
     let search = try fixture.search(
-      "{\"trials\":20,\"target\":0.5,\"floors\":{\"b\":0.3},\"fisher\":\"none\"}")
+      "{\"trials\":20,\"initial\":10,\"target\":0.5,\"floors\":{\"b\":0.3},\"fisher\":\"none\"}")
     let result = try search.run(journal: nil, host: host)
     #expect(result.trials.count == 9 && result.ending == .target)
     #expect(result.best.number == 8 && result.isFeasible)

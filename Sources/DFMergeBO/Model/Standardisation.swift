@@ -31,6 +31,17 @@ struct Standardisation: Equatable {
       standardised = values.map { _ in 0 }
       return
     }
+    if top - bottom < Standardisation.smallestSpread {
+      // What clipping left of scores beside one of enormous size: their squares would underflow.
+      let spread = top - bottom
+      let v = u.map { ($0 - bottom) / spread }
+      let mean = v.reduce(0, +) / n
+      let deviation = (v.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n).squareRoot()
+      shift = (bottom + spread * mean) * unit
+      scale = max(deviation * spread * unit, .leastNonzeroMagnitude)
+      standardised = v.map { ($0 - mean) / deviation }
+      return
+    }
     let mean = u.reduce(0, +) / n
     let deviation = (u.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n).squareRoot()
     shift = mean * unit
@@ -39,7 +50,12 @@ struct Standardisation: Equatable {
     standardised = u.map { ($0 - mean) / deviation }
   }
 
-  /// Scores within this share of the range below the best are at the incumbent.
+  /// Below this spread, in units of the largest score, deviations are formed on a scale of their
+  /// own; their squares are far inside the range of a double above it.
+  private static let smallestSpread = 0x1p-400
+
+  /// Scores within this share of the range below the best are at the incumbent. The range leaves
+  /// out the lowest tenth: one absurd score is no measure.
   static let incumbentWidth = 0.01
 
   /// median - reach · (best - median); nil where the median is the best, which leaves no scale.
@@ -49,7 +65,8 @@ struct Standardisation: Equatable {
   /// value, of which the model would be certain. Those at the incumbent then count as one.
   private static func floor(_ values: [Double]) -> Double? {
     let sorted = values.sorted()
-    guard let best = sorted.last, let worst = sorted.first else { return nil }
+    guard let best = sorted.last else { return nil }
+    let worst = sorted[sorted.count / 10]
     var middle = median(sorted[...])
     let incumbent = best - incumbentWidth * (best - worst)
     if middle >= incumbent {

@@ -331,6 +331,13 @@ def test_the_front_of_any_number_of_tasks_is_drawn(tasks: int) -> None:
     assert "Between the tasks" not in Page(render(case)).text
 
 
+def test_one_task_has_no_front() -> None:
+    case = result(["a"], ["t"], 7)
+    case["pareto"] = [6]
+    text = Page(render(case)).text
+    assert "Between the tasks" not in text and "◆" not in text
+
+
 def test_equal_results_give_equal_pages() -> None:
     assert render(result(["a"], ["t"], 5)) == render(result(["a"], ["t"], 5))
 

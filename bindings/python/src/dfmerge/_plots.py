@@ -134,7 +134,7 @@ def _tasks(result: Mapping[str, Any]) -> list[Panel]:
                 lambda part: _charts_tasks.draw_scores(part, result),
             )
         )
-    if result.get("pareto"):
+    if result.get("pareto") and len(result["tasks"]) > 1:
         plane = len(result["tasks"]) == 2
         found.append(
             Panel(

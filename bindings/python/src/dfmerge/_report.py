@@ -266,7 +266,7 @@ def _svg(index: int, panel: Panel) -> str:
 
 def _trials(result: Mapping[str, Any]) -> str:
     axes, tasks = _axes.axes_of(result), result["tasks"]
-    front = set(result.get("pareto") or [])
+    front = set(result.get("pareto") or []) if len(tasks) > 1 else set()
     best = (result.get("best") or {}).get("number")
     head = ["Trial", "Origin", "Score"]
     for axis in axes:

@@ -6,6 +6,7 @@ import copy
 import doctest
 import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,11 @@ def test_report_and_plot_show_it(tmp_path: Path) -> None:
     optimizer.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Trials" in page and "<td>z</td>" in page
+    for words in ("<h1>Optimisation</h1>", "Chosen parameters", "Parameters by trial", ">Value<"):
+        assert words in page
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S).lower()
+    for words in ("merging", "chosen merge", "coefficient", "fisher", "the search"):
+        assert words not in text, words
     assert optimizer.plot().get_size_inches()[0] > 0
     dfmerge.Optimizer(["a"]).report(tmp_path / "empty.html")
 

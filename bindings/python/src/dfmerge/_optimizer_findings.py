@@ -151,7 +151,7 @@ class OptimizerFindings:
         return plot(self._as_search())
 
     def _as_search(self) -> dict[str, Any]:
-        """The result under the names that a search's has, which report and charts read."""
+        """The result under the names that a search's has, which report and charts read; they tell it by its kind."""
         data = self.to_dict()
 
         def renamed(trial: Mapping[str, Any]) -> dict[str, Any]:

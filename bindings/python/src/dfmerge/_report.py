@@ -1,4 +1,4 @@
-"""A search's result as one self-contained HTML page: inline charts, no scripts, no network."""
+"""The result of a search or an optimizer as one self-contained HTML page: inline charts, no scripts, no network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from . import _axes, _charts, _plots
 from ._plots import Panel
+from ._words import words_of
 
 _STYLE = """
 :root{color-scheme:light dark;--page:#fff;--ink:#1d2329;--soft:#59636e;--line:#d5dae0;
@@ -62,7 +63,6 @@ _ENDS = {
     "improvement": "little left to gain",
 }
 _LONGEST_OPTION = 300
-_PHASES = ("evaluate", "fisher", "merge", "optimizer")
 
 
 def plot(result: Mapping[str, Any]) -> Any:
@@ -117,7 +117,7 @@ def render(result: Mapping[str, Any]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>DFMerge report: {escape(models)}</title><style>{_STYLE}</style></head><body>"
-        f"<main><h1>Model merging search</h1><p class=sub>{escape(models)}</p>"
+        f"<main><h1>{words_of(result).title}</h1><p class=sub>{escape(models)}</p>"
         f"{_summary(result)}{_warnings(result)}{_best(result)}{charts}"
         f"{_trials(result)}{_time(result)}{_options(result)}</main>"
         f"<footer>DFMerge {escape(str(result.get('library', '')))}</footer></body></html>\n"
@@ -205,9 +205,9 @@ def _warnings(result: Mapping[str, Any]) -> str:
 
 
 def _best(result: Mapping[str, Any]) -> str:
-    best = result.get("best")
+    best, words = result.get("best"), words_of(result)
     if not best:
-        return "<h2>Chosen merge</h2><p class=failed>No trial was completed.</p>"
+        return f"<h2>{words.chosen}</h2><p class=failed>No trial was completed.</p>"
     groups = _axes.groups_of(result)
     rows = [
         ("", (escape(str(n)), *(_number(c[g]) for g in groups)) if groups
@@ -217,8 +217,8 @@ def _best(result: Mapping[str, Any]) -> str:
     if best.get("exponent") is not None:
         empty = [""] * max(len(groups) - 1, 0)
         rows.append(("", ("Fisher exponent", _number(best["exponent"]), *empty)))
-    head = ["Model", *(escape(group) for group in groups)] if groups else ["Model", "Coefficient"]
-    out = f"<section><h2>Chosen merge</h2>{_table(head, rows)}</section>"
+    head = [words.subject, *([escape(group) for group in groups] or [words.value])]
+    out = f"<section><h2>{words.chosen}</h2>{_table(head, rows)}</section>"
     if best.get("scores"):
         floors = (result.get("options") or {}).get("floors") or {}
         scores = [
@@ -273,7 +273,7 @@ def _trials(result: Mapping[str, Any]) -> str:
         if axis.model is None:
             head.append("Fisher<br><small>exponent</small>")
         else:
-            below = escape(axis.group) if axis.group else "coefficient"
+            below = escape(axis.group) if axis.group else words_of(result).dimension
             head.append(f"{escape(axis.model)}<br><small>{below}</small>")
     head += [f"{escape(str(task))}<br><small>score</small>" for task in tasks]
     head.append("Time")
@@ -299,7 +299,7 @@ def _trials(result: Mapping[str, Any]) -> str:
 def _time(result: Mapping[str, Any]) -> str:
     total = float((result.get("time") or {}).get("total") or 0)
     rows = []
-    for phase in _PHASES:
+    for phase in words_of(result).phases:
         spent = [(t.get("seconds") or {}).get(phase) for t in result["trials"]]
         seconds = sum(float(s) for s in spent if s is not None)
         share = f"{100 * seconds / total:.1f} %" if total else "–"

@@ -79,9 +79,9 @@ def _course(result: Mapping[str, Any]) -> list[Panel]:
         Panel(
             "Progress",
             "Score of every trial, and the best so far. Hollow: initial design; filled: chosen "
-            f"by the {words.learner}; marks on the axis: far below the others, or no whole score; band: "
-            "95 % interval of the noise-free score of the trial that the final model expects most "
-            "of so far; dotted line: the chosen trial.",
+            f"by the {words.learner}; marks on the axis: far below the others, or no whole score; "
+            "band: 95 % interval of the noise-free score of the trial that the final model expects "
+            "most of so far; dotted line: the chosen trial.",
             3.0,
             lambda part: _charts.draw_progress(part, result),
         )
@@ -165,8 +165,8 @@ def _model(result: Mapping[str, Any]) -> list[Panel]:
         found.append(
             Panel(
                 f"What the {words.learner} has learnt",
-                f"Expected score along each {words.dimension}, the others at the chosen point; band: "
-                "two standard deviations of the model; dashed: the chosen value."
+                f"Expected score along each {words.dimension}, the others at the chosen point; "
+                "band: two standard deviations of the model; dashed: the chosen value."
                 + _axes.room_note(result),
                 0.4 + 2.1 * rows,
                 lambda part: _charts.draw_slices(part, result),
@@ -177,8 +177,9 @@ def _model(result: Mapping[str, Any]) -> list[Panel]:
         found.append(
             Panel(
                 "Importance",
-                f"Each {words.dimension}'s share of how much the model expects the score to vary over "
-                "the whole search space; ℓ: its length scale, short where the score changes fast.",
+                f"Each {words.dimension}'s share of how much the model expects the score to vary "
+                "over the whole search space; ℓ: its length scale, short where the score changes "
+                "fast.",
                 0.8 + 0.32 * count,
                 lambda part: _charts.draw_importance(part, result),
             )

@@ -1,4 +1,4 @@
-"""The result of a search or an optimizer as one self-contained HTML page: inline charts, no scripts, no network."""
+"""A result as one self-contained HTML page: inline charts, no scripts, no network."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,8 @@ def _number(value: Any, digits: int = 4) -> str:
     """A number for reading, an en dash where there is none."""
     if value is None:
         return "–"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return _charts.decimal(value, digits)
     return escape(str(value))
 
 
@@ -181,9 +182,10 @@ def _summary(result: Mapping[str, Any]) -> str:
         tiles.append(("Chosen trial", f"{_number(number)}<br><small>{chosen}</small>{floors}"))
         over = (result.get("margin") or {}).get("average")
         if over:
+            signed = partial(_charts.decimal, sign="+")
             ends = over.get("interval")
-            note = f"<br><small>{ends[0]:+.4f} to {ends[1]:+.4f}</small>" if ends else ""
-            tiles.append(("Over averaging", f"{over['difference']:+.4f}{note}"))
+            note = f"<br><small>{signed(ends[0])} to {signed(ends[1])}</small>" if ends else ""
+            tiles.append(("Over averaging", f"{signed(over['difference'])}{note}"))
     note = f"<br><small>{settled} on the subset only</small>" if settled else ""
     note += f"<br><small class=failed>{failed} failed</small>" if failed else ""
     tiles.append(("Trials", f"{len(trials)}{note}"))

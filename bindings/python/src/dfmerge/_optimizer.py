@@ -137,8 +137,8 @@ class Optimizer(OptimizerFindings):
         trial : OptimizerTrial or int
             What :meth:`ask` gave, or its number. A trial that was withdrawn is welcome too.
         values : float, (score, variance), dict or list, optional
-            The score, larger is better; with several tasks a dict by task, or a list in their
-            order. Each score may be a (score, variance) pair: give the noise variance where
+            The score, larger is better; with several tasks a dict by task, or a list (not a tuple)
+            in their order. Each score may be a (score, variance) pair: give the noise variance where
             measuring again would give another score. None, or a score that is None or not finite,
             means that the evaluation failed: it counts as the lowest score told.
         state : str, optional

@@ -6,6 +6,7 @@ import copy
 import doctest
 import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,19 @@ def test_tasks_are_told_by_name_or_in_order() -> None:
     assert optimizer.trials[0].variances == {"a": 0.01}
     assert optimizer.best_trial.number == 1 and optimizer.best_trial.scores == {"a": 0.3, "b": 0.4}
     assert [trial.number for trial in optimizer.best_trials] == [0, 1, 2]
-    for wrong in (0.5, {"a": 1}, [1], "ab"):
+    for wrong in (0.5, {"a": 1}, [1], "ab", (0.5, 0.01), (0.5, 0.4), [1, 2, 3]):
         with pytest.raises((TypeError, ValueError), match="tasks"):
             optimizer.tell(optimizer.ask(), wrong)
+
+
+@pytest.mark.parametrize("values", [[1, 2], [0.5, 0.01], np.array([0.5, 0.01]), []])
+def test_a_list_has_an_entry_for_each_task(values: Any) -> None:
+    optimizer = dfmerge.Optimizer(["a"])
+    trial = optimizer.ask()
+    with pytest.raises(TypeError, match="one task, 'score'; give one score, or the tuple"):
+        optimizer.tell(trial, values)
+    optimizer.tell(trial, [(0.5, 0.01)])
+    assert optimizer.trials[0].variances == {"score": 0.01}
 
 
 def test_first_stages_save_evaluations() -> None:
@@ -242,6 +253,11 @@ def test_report_and_plot_show_it(tmp_path: Path) -> None:
     optimizer.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Trials" in page and "<td>z</td>" in page
+    for words in ("<h1>Optimisation</h1>", "Chosen parameters", "Parameters by trial", ">Value<"):
+        assert words in page
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S).lower()
+    for words in ("merging", "chosen merge", "coefficient", "fisher", "the search"):
+        assert words not in text, words
     assert optimizer.plot().get_size_inches()[0] > 0
     dfmerge.Optimizer(["a"]).report(tmp_path / "empty.html")
 

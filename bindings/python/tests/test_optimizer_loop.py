@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +137,67 @@ def test_ctrl_c_leaves_nothing_running(jobs: int) -> None:
     assert states[6] == ("withdrawn" if jobs == 1 else "complete")
     optimizer.optimize(objective, n_jobs=jobs)
     assert optimizer.cost == 30
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_first_stage_ends_trials_that_are_not_worth_the_rest(jobs: int) -> None:
+    optimizer = dfmerge.Optimizer(SPACE, trials=16, initial=6, subset_share=0.2)
+    whole: list[int] = []
+
+    def full(trial: dfmerge.OptimizerTrial) -> float:
+        whole.append(trial.number)
+        return score(trial.params)
+
+    heard: list[str] = []
+    optimizer.optimize(
+        full, n_jobs=jobs, func_subset=lambda trial: score(trial.params) - 0.1,
+        callbacks=[lambda _, trial: heard.append(trial.state)],
+    )  # fmt: skip
+    states = {trial.number: trial.state for trial in optimizer.trials}
+    assert set(states.values()) == {"complete", "subset"} and sorted(heard) == sorted(
+        states.values()
+    )
+    assert sorted(whole) == [n for n, state in states.items() if state == "complete"]
+    assert optimizer.cost == pytest.approx(len(whole) + 0.2 * (len(states) - len(whole)))
+    assert 16 <= optimizer.cost < 17
+
+
+def test_the_two_stages_are_resumed_between_and_fail_alone(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"journal": tmp_path / "run.jsonl", "trials": 4, "subset_share": 0.5}
+    with dfmerge.Optimizer(SPACE, **options) as optimizer:
+        trial = optimizer.ask()
+        assert optimizer.tell_subset(trial, 0.5)
+    calls: list[int] = []
+
+    def first(trial: dfmerge.OptimizerTrial) -> float | None:
+        calls.append(trial.number)
+        if trial.number == 2:
+            raise MemoryError("too large")
+        return None if trial.number == 1 else 0.1
+
+    with dfmerge.Optimizer(SPACE, **options) as optimizer:
+        optimizer.optimize(objective, func_subset=first, catch=[MemoryError], n_trials=4)
+        assert calls == [1, 2, 3]
+        states = [trial.state for trial in optimizer.trials]
+        assert states == ["complete", "failed", "failed", "complete"]
+        assert optimizer.running == []
+
+
+def test_a_share_and_a_first_stage_go_together() -> None:
+    with pytest.raises(ValueError, match=r"subset_share 0\.25, but func_subset is not given"):
+        dfmerge.Optimizer(SPACE, subset_share=0.25).optimize(objective)
+    with pytest.raises(ValueError, match="func_subset is given, but the optimizer has no subset_"):
+        dfmerge.Optimizer(SPACE).optimize(objective, func_subset=objective)
+    with pytest.raises(TypeError, match=r"func_subset is 0\.5"):
+        dfmerge.Optimizer(SPACE).optimize(objective, func_subset=0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("catch", ["ValueError", 1, None, (ValueError, "x"), KeyboardInterrupt])
+def test_a_wrong_catch_is_refused_before_any_trial(catch: Any) -> None:
+    optimizer = dfmerge.Optimizer(SPACE)
+    with pytest.raises(TypeError, match="no subclass of Exception"):
+        optimizer.optimize(objective, catch=catch)
+    assert optimizer.trials == []
 
 
 STORM = """

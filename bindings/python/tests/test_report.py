@@ -331,6 +331,51 @@ def test_the_front_of_any_number_of_tasks_is_drawn(tasks: int) -> None:
     assert "Between the tasks" not in Page(render(case)).text
 
 
+def test_one_task_has_no_front() -> None:
+    case = result(["a"], ["t"], 7)
+    case["pareto"] = [6]
+    text = Page(render(case)).text
+    assert "Between the tasks" not in text and "◆" not in text
+
+
+def test_dimensions_of_different_intervals_have_their_own_axes() -> None:
+    case = result(["a", "b"], ["t"], 7, exponent=False)
+
+    def heights() -> list[tuple[float, float]]:
+        figure = plot(case)
+        (part,) = [p for p in figure.subfigs if p.get_suptitle() == "Coefficients by trial"]
+        return [axes.get_ylim() for axes in part.axes]
+
+    first, second = heights()
+    assert first == second
+    case["options"]["bounds"] = {"a": [0, 1], "b": [0, 200]}
+    first, second = heights()
+    assert first[1] < 2 and second[1] > 200
+    del case["options"]["bounds"]
+    ends = {"a": (0, 1), "b": (-5, 5)}
+    case["options"]["parameters"] = [
+        {"name": name, "low": low, "high": high} for name, (low, high) in ends.items()
+    ]
+    assert heights()[1] == pytest.approx((-6.2, 6.2))
+
+
+def test_numbers_of_any_size_are_short() -> None:
+    case = result(["a", "b"], ["t"], 6)
+    case["trials"][2].update(value=-1.7e308, scores={"t": -1.7e308})
+    case["trials"][3]["coefficients"]["a"] = 2.5e-5
+    case["margin"]["average"].update(difference=3e20, interval=[2e20, 4e20])
+    text = Page(render(case)).text
+    for words in ("-1.7e+308", "2.5e-05", "+3e+20 +2e+20 to +4e+20"):
+        assert words in text, words
+    assert not re.search(r"\d{20}", text)
+
+
+def test_the_axis_of_the_importance_ends_at_1() -> None:
+    case = result(["a", "b"], ["t"], 6, exponent=False)
+    case["importance"] = {"a": 0.999, "b": 0.001}
+    assert plot(case).subfigs[-1].axes[0].get_xlim() == (0, 1)
+
+
 def test_equal_results_give_equal_pages() -> None:
     assert render(result(["a"], ["t"], 5)) == render(result(["a"], ["t"], 5))
 

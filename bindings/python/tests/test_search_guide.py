@@ -23,7 +23,9 @@ def test_every_block_runs_after_those_before_it(
         line = text[: text.index(block)].count("\n")
         # Blank lines in front give a traceback the guide's own line numbers.
         exec(compile("\n" * line + block, str(GUIDE), "exec"), names)
+        if "subset_share=" in block:
+            assert names["states"].count("subset") > 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].endswith("trials") and "improvement" in said[2]
     assert names["result"].coefficients["maths"].keys() == {"layers 0-1", "layers 2-3", "rest"}
-    assert (tmp_path / "run.jsonl").exists()
+    assert (tmp_path / "search.jsonl").exists()

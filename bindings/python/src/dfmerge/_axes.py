@@ -46,6 +46,20 @@ def axes_of(result: Mapping[str, Any]) -> list[Axis]:
     return [*axes, Axis("exponent")] if len(exponents) > 1 else axes
 
 
+def interval_of(axis: Axis, result: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The interval in which a dimension was searched; None where the result does not say."""
+    options = result.get("options") or {}
+    if axis.model is None:
+        return 0.0, 1.0
+    for parameter in options.get("parameters") or []:
+        if parameter["name"] == axis.model:
+            return float(parameter["low"]), float(parameter["high"])
+    bounds = options.get("bounds")
+    if isinstance(bounds, Mapping):
+        bounds = bounds.get(axis.model)
+    return None if bounds is None else (float(bounds[0]), float(bounds[1]))
+
+
 def shown_axes(result: Mapping[str, Any]) -> list[Axis]:
     """The dimensions that a chart has room for: all, or the most important ones in their order."""
     axes = axes_of(result)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
-from ._axes import Axis, shown_axes
+from ._axes import Axis, interval_of, shown_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,12 @@ def label(text: object, longest: int = _LONGEST_LABEL) -> str:
     if len(line) > longest:
         line = line[: longest - 1] + "…"
     return line.replace("$", r"\$")
+
+
+def decimal(value: float, digits: int = 4, sign: str = "") -> str:
+    """With so many decimals, or so many digits and an exponent where those would not tell it."""
+    plain = value == 0 or 1e-4 <= abs(value) < 1e6
+    return f"{value:{sign}.{digits}{'f' if plain else 'g'}}"
 
 
 def axis_label(axis: Axis) -> str:
@@ -184,9 +190,12 @@ def _draw_best_so_far(axes: Axes, trials: list[Mapping[str, Any]]) -> None:
 
 def draw_coefficients(part: FigureBase, result: Mapping[str, Any]) -> None:
     shown, trials = shown_axes(result), result["trials"]
-    grid = part.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    intervals = [interval_of(axis, result) for axis in shown]
+    # Of one interval, they are compared; of several, the widest would flatten the others.
+    alike = len(set(intervals)) == 1
+    grid = part.subplots(len(shown), 1, sharex=True, sharey=alike, squeeze=False)[:, 0]
     best = (result.get("best") or {}).get("number")
-    for axes, axis in zip(grid, shown, strict=True):
+    for axes, axis, interval in zip(grid, shown, intervals, strict=True):
         style(axes)
         points = [(t, axis.of(t)) for t in trials]
         for wanted, face in (("search", BLUE), ("", "none")):
@@ -204,6 +213,8 @@ def draw_coefficients(part: FigureBase, result: Mapping[str, Any]) -> None:
             axes.scatter(
                 *zip(*ring, strict=True), s=70, facecolors="none", edgecolors=ORANGE, linewidths=1.6
             )
+        if not alike and interval is not None:
+            axes.update_datalim([(0, end) for end in interval], updatex=False)
         axes.margins(y=0.12)
         axes.set_ylabel(axis_label(axis), rotation=0, ha="right", va="center")
     _trial_axis(grid[-1], result)
@@ -249,5 +260,6 @@ def draw_importance(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes.bar_label(bars, notes, padding=4, fontsize=8, color=INK)
     axes.set_yticks(range(len(shares)), [axis_label(shown[name]) for name, _ in shares])
     axes.invert_yaxis()
-    axes.set_xlim(0, max((share for _, share in shares), default=1.0) * 1.25 or 1.0)
+    # Where the longest bar's note has no room, it stands beyond the axis.
+    axes.set_xlim(0, min(max((share for _, share in shares), default=1.0) * 1.25, 1.0) or 1.0)
     axes.set_xlabel("share of the score's variation")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._charts import BLUE, GRID, INK, ORANGE, RED, label, lowest_shown, style
+from ._charts import BLUE, GRID, INK, ORANGE, RED, decimal, label, lowest_shown, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -205,7 +205,7 @@ def draw_margins(part: FigureBase, result: Mapping[str, Any]) -> None:
             axes.plot(margin["interval"], [row, row], color=BLUE, linewidth=2.2, alpha=0.55)
         axes.scatter([margin["difference"]], [row], s=40, color=ORANGE, zorder=3)
         axes.annotate(
-            f"{margin['difference']:+.4f}", (margin["difference"], row), xytext=(0, 7),
+            decimal(margin["difference"], sign="+"), (margin["difference"], row), xytext=(0, 7),
             textcoords="offset points", ha="center", fontsize=8, color=INK,
         )  # fmt: skip
     axes.axvline(0, color=INK, linewidth=1)

@@ -10,7 +10,14 @@ from typing import Any, NoReturn, overload
 
 from ._handles import c_path, encoded, made
 from ._loader import lib
-from ._optimizer_arguments import default_of, doubles, integer, interval_of_each, point_of
+from ._optimizer_arguments import (
+    default_of,
+    doubles,
+    exceptions,
+    integer,
+    interval_of_each,
+    point_of,
+)
 from ._optimizer_findings import OptimizerFindings
 from ._optimizer_loop import Loop
 from ._optimizer_trial import OptimizerTrial, parsed_scores, told_state
@@ -90,6 +97,7 @@ class Optimizer(OptimizerFindings):
         )
         self._closed = False
         self._stopped = False
+        self._subset_share = settings.get("subset_share")
         self._total = int(settings.get("trials", default_of("trials")))
         #: Numbers of trials that an earlier life of the journal left running.
         self._left = [trial.number for trial in self.running] if path is not None else []
@@ -137,10 +145,11 @@ class Optimizer(OptimizerFindings):
         trial : OptimizerTrial or int
             What :meth:`ask` gave, or its number. A trial that was withdrawn is welcome too.
         values : float, (score, variance), dict or list, optional
-            The score, larger is better; with several tasks a dict by task, or a list in their
-            order. Each score may be a (score, variance) pair: give the noise variance where
-            measuring again would give another score. None, or a score that is None or not finite,
-            means that the evaluation failed: it counts as the lowest score told.
+            The score, larger is better; with several tasks a dict by task, or a list (not a tuple)
+            in their order. Each score may be a (score, variance) pair: give the noise variance
+            where measuring again would give another score. None, or a score that is None or not
+            finite, means that the evaluation failed: it counts as the lowest score told. Where
+            another attempt may succeed, :meth:`withdraw` the trial instead.
         state : str, optional
             "fail" for a failed evaluation, "complete" to refuse a missing score.
         reason : str, optional
@@ -192,7 +201,10 @@ class Optimizer(OptimizerFindings):
         return worth.value != 0
 
     def withdraw(self, trial: OptimizerTrial | int) -> None:
-        """Take back a trial that is out, because its worker died; it may be suggested again."""
+        """Take back a trial that is out; it may be suggested again.
+
+        For failures that say nothing about the point: a worker died, or had too little memory.
+        """
         self._call(lib.dfm_optimizer_withdraw, self._number(trial))
 
     def enqueue_trial(self, params: Mapping[str, float], *, repeats: bool = False) -> None:
@@ -230,9 +242,10 @@ class Optimizer(OptimizerFindings):
         n_trials: int | None = None,
         timeout: float | None = None,
         n_jobs: int = 1,
-        catch: type[Exception] | tuple[type[Exception], ...] = (),
+        catch: type[Exception] | Iterable[type[Exception]] = (),
         callbacks: Iterable[Callable[[Optimizer, OptimizerTrial], None]] | None = None,
         show_progress_bar: bool = True,
+        func_subset: Callable[[OptimizerTrial], Any] | None = None,
     ) -> None:
         """Ask, evaluate with ``func`` and tell, until :attr:`should_stop`.
 
@@ -243,18 +256,23 @@ class Optimizer(OptimizerFindings):
         func : callable
             ``func(trial)`` returns what :meth:`tell` takes.
         n_trials : int, optional
-            Evaluations of this call; by default, as many as the option ``trials`` leaves.
+            Trials of this call; by default, as many as the option ``trials`` leaves.
         timeout : float, optional
             No new evaluation begins after this many seconds.
         n_jobs : int
             Threads that evaluate at once.
-        catch : exception type or tuple of them
-            Exceptions of ``func`` that mean a failed trial. Any other withdraws the trial, ends the
+        catch : exception type or iterable of them
+            Exceptions of ``func`` that mean a failed trial, which counts as the lowest score: not
+            those that another attempt might not raise. Any other withdraws the trial, ends the
             call once the other threads' evaluations are told, and is raised.
         callbacks : iterable of callable, optional
             Called with the optimizer and each told trial.
         show_progress_bar : bool
             Show a bar, where tqdm is installed and standard error is a terminal.
+        func_subset : callable, optional
+            The first stage, needed with the option ``subset_share`` and only with it:
+            ``func_subset(trial)`` returns what :meth:`tell_subset` takes, and ``func`` is called
+            only where the rest is worth its cost.
 
         Raises
         ------
@@ -264,14 +282,28 @@ class Optimizer(OptimizerFindings):
         """
         if not callable(func):
             raise TypeError(f"func is {func!r}; pass a function of a trial")
+        if func_subset is not None and not callable(func_subset):
+            raise TypeError(f"func_subset is {func_subset!r}; pass a function of a trial")
+        if self._subset_share is not None and func_subset is None:
+            raise ValueError(
+                f"the optimizer has subset_share {self._subset_share}, but func_subset is not "
+                "given; pass the function that evaluates the first stage as func_subset, or make "
+                "the optimizer without subset_share"
+            )
+        if self._subset_share is None and func_subset is not None:
+            raise ValueError(
+                "func_subset is given, but the optimizer has no subset_share; make it with "
+                "subset_share, the first stage's share of the cost, or leave func_subset out"
+            )
         self._stopped = False
         Loop(
             self,
             func,
+            func_subset,
             n_trials=None if n_trials is None else integer(n_trials, "n_trials"),
             timeout=timeout,
             n_jobs=integer(n_jobs, "n_jobs"),
-            catch=catch,
+            catch=exceptions(catch, "catch"),
             callbacks=list(callbacks or []),
             shows_bar=show_progress_bar,
         ).run()

@@ -40,6 +40,22 @@ def integer(value: Any, what: str) -> int:
     return found
 
 
+def exceptions(value: Any, what: str) -> tuple[type[Exception], ...]:
+    """Exception types from one or several, as ``except`` takes them."""
+    found = (value,) if isinstance(value, type) else value
+    try:
+        found = tuple(found)
+    except TypeError:
+        found = (value,)
+    for kind in found:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(
+                f"{what} is {value!r}, but {kind!r} is no subclass of Exception; pass an "
+                "exception type or a tuple of them"
+            )
+    return found
+
+
 def interval_of_each(
     parameters: Mapping[str, Sequence[float]] | Sequence[str],
 ) -> dict[str, tuple[float, float]]:

@@ -151,7 +151,10 @@ class OptimizerFindings:
         return plot(self._as_search())
 
     def _as_search(self) -> dict[str, Any]:
-        """The result under the names that a search's has, which report and charts read."""
+        """The result under the names that a search's has, which report and charts read.
+
+        They choose their words by its ``kind``.
+        """
         data = self.to_dict()
 
         def renamed(trial: Mapping[str, Any]) -> dict[str, Any]:

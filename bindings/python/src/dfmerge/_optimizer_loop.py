@@ -29,11 +29,12 @@ class Loop:
         self,
         optimizer: Optimizer,
         func: Callable[[OptimizerTrial], Any],
+        func_subset: Callable[[OptimizerTrial], Any] | None,
         *,
         n_trials: int | None,
         timeout: float | None,
         n_jobs: int,
-        catch: type[Exception] | tuple[type[Exception], ...],
+        catch: tuple[type[Exception], ...],
         callbacks: Sequence[Callable[[Optimizer, OptimizerTrial], None]],
         shows_bar: bool,
     ) -> None:
@@ -43,6 +44,7 @@ class Loop:
             raise ValueError(f"n_trials is {n_trials}; pass 0 or more")
         self._optimizer = optimizer
         self._func = func
+        self._func_subset = func_subset
         self._jobs = n_jobs
         self._catch = catch
         self._callbacks = callbacks
@@ -160,29 +162,46 @@ class Loop:
     def _evaluate(self, trial: OptimizerTrial, call: Caller) -> BaseException | None:
         """Evaluate and tell; what ends the loop is returned."""
         optimizer = self._optimizer
-        answers: list[Any] = []
-        error = call(lambda: answers.append(self._func(trial)))
-        if answers:
-            # An answer that came just before an interrupt is not thrown away.
-            try:
-                optimizer.tell(trial, answers[0])
-            except BaseException as refused:
-                self._release(trial)
-                return refused
-        elif isinstance(error, self._catch):
-            optimizer.tell(trial, state="fail", reason=f"{type(error).__name__}: {error}")
-            error = None
-        else:
-            self._release(trial)
+        error, goes_on = None, True
+        # One that an earlier life left after its first stage goes straight on.
+        if self._func_subset is not None and not trial.subset:
+            error, goes_on = self._stage(trial, call, self._func_subset, optimizer.tell_subset)
+        if goes_on:
+            error, _ = self._stage(trial, call, self._func, optimizer.tell)
+        if error is not None:
             return error
         with self._lock:
             self._told += 1
             self._show()
-        if self._callbacks and error is None:
+        if self._callbacks:
             told = next(t for t in optimizer.trials if t.number == trial.number)
             for callback in self._callbacks:
                 error = error or call(lambda callback=callback: callback(optimizer, told))  # type: ignore[misc]
         return error
+
+    def _stage(
+        self,
+        trial: OptimizerTrial,
+        call: Caller,
+        func: Callable[[OptimizerTrial], Any],
+        tell: Callable[[OptimizerTrial, Any], bool | None],
+    ) -> tuple[BaseException | None, bool]:
+        """Evaluate and tell one stage: what ends the loop, and whether the trial goes on."""
+        answers: list[Any] = []
+        error = call(lambda: answers.append(func(trial)))
+        if answers:
+            # An answer that came just before an interrupt is not thrown away.
+            try:
+                return None, bool(tell(trial, answers[0]))
+            except BaseException as refused:
+                self._release(trial)
+                return refused, False
+        if isinstance(error, self._catch):
+            reason = f"{type(error).__name__}: {error}"
+            self._optimizer.tell(trial, state="fail", reason=reason)
+            return None, False
+        self._release(trial)
+        return error, False
 
     def _release(self, trial: OptimizerTrial) -> None:
         try:

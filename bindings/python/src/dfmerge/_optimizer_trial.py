@@ -137,17 +137,21 @@ def _by_task(values: Any, tasks: Sequence[str], what: str) -> list[tuple[str, An
                 f"{what} has scores for {sorted(map(str, values))}; the tasks are {sorted(tasks)}"
             )
         return [(task, values[task]) for task in tasks]
-    if len(tasks) == 1:
-        single = isinstance(values, list) and len(values) == 1
-        return [(tasks[0], values[0] if single else values)]
     if hasattr(values, "tolist"):
         values = values.tolist()
-    if not isinstance(values, (list, tuple)) or len(values) != len(tasks):
+    if isinstance(values, list) and len(values) == len(tasks):
+        return list(zip(tasks, values, strict=True))
+    if len(tasks) == 1 and not isinstance(values, list):
+        return [(tasks[0], values)]
+    if len(tasks) == 1:
         raise TypeError(
-            f"{what} is {values!r}; give one score for each of the tasks {list(tasks)}: a dict, "
-            "or a list in this order"
+            f"{what} is the list {values!r}, but there is one task, {tasks[0]!r}; give one score, "
+            "or the tuple (score, variance)"
         )
-    return list(zip(tasks, values, strict=True))
+    raise TypeError(
+        f"{what} is {values!r}; give one score for each of the tasks {list(tasks)}: a dict, or a "
+        "list in this order (a tuple is the (score, variance) of one task)"
+    )
 
 
 def _pair(value: Any, what: str) -> tuple[float | None, float]:

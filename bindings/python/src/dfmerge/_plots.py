@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _axes, _charts, _charts_tasks
+from ._words import words_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
@@ -73,13 +74,14 @@ def panels(result: Mapping[str, Any]) -> list[Panel]:
 
 def _course(result: Mapping[str, Any]) -> list[Panel]:
     """What was tried and how well it went."""
+    words = words_of(result)
     found = [
         Panel(
             "Progress",
             "Score of every trial, and the best so far. Hollow: initial design; filled: chosen "
-            "by the search; marks on the axis: far below the others, or no whole score; band: "
-            "95 % interval of the noise-free score of the trial that the final model expects most "
-            "of so far; dotted line: the chosen trial.",
+            f"by the {words.learner}; marks on the axis: far below the others, or no whole score; "
+            "band: 95 % interval of the noise-free score of the trial that the final model expects "
+            "most of so far; dotted line: the chosen trial.",
             3.0,
             lambda part: _charts.draw_progress(part, result),
         )
@@ -109,8 +111,8 @@ def _course(result: Mapping[str, Any]) -> list[Panel]:
         )
     found.append(
         Panel(
-            "Coefficients by trial",
-            "Each model's coefficient in every trial; the ringed point is the chosen one."
+            words.course,
+            f"{words.course_caption}; the ringed point is the chosen one."
             + _axes.room_note(result),
             0.5 + 0.85 * len(_axes.shown_axes(result)),
             lambda part: _charts.draw_coefficients(part, result),
@@ -134,7 +136,7 @@ def _tasks(result: Mapping[str, Any]) -> list[Panel]:
                 lambda part: _charts_tasks.draw_scores(part, result),
             )
         )
-    if result.get("pareto"):
+    if result.get("pareto") and len(result["tasks"]) > 1:
         plane = len(result["tasks"]) == 2
         found.append(
             Panel(
@@ -157,13 +159,14 @@ def _tasks(result: Mapping[str, Any]) -> list[Panel]:
 def _model(result: Mapping[str, Any]) -> list[Panel]:
     """What the model of the scores has learnt."""
     found = []
+    words = words_of(result)
     if result.get("slices"):
         rows = math.ceil(min(len(result["slices"]), _axes.SHOWN_AXES) / 3)
         found.append(
             Panel(
-                "What the search has learnt",
-                "Expected score along each coefficient, the others at the chosen point; band: "
-                "two standard deviations of the model; dashed: the chosen value."
+                f"What the {words.learner} has learnt",
+                f"Expected score along each {words.dimension}, the others at the chosen point; "
+                "band: two standard deviations of the model; dashed: the chosen value."
                 + _axes.room_note(result),
                 0.4 + 2.1 * rows,
                 lambda part: _charts.draw_slices(part, result),
@@ -174,8 +177,9 @@ def _model(result: Mapping[str, Any]) -> list[Panel]:
         found.append(
             Panel(
                 "Importance",
-                "Each coefficient's share of how much the model expects the score to vary over "
-                "the whole search space; ℓ: its length scale, short where the score changes fast.",
+                f"Each {words.dimension}'s share of how much the model expects the score to vary "
+                "over the whole search space; ℓ: its length scale, short where the score changes "
+                "fast.",
                 0.8 + 0.32 * count,
                 lambda part: _charts.draw_importance(part, result),
             )

@@ -1,4 +1,4 @@
-"""A search's result as one self-contained HTML page: inline charts, no scripts, no network."""
+"""A result as one self-contained HTML page: inline charts, no scripts, no network."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from . import _axes, _charts, _plots
 from ._plots import Panel
+from ._words import words_of
 
 _STYLE = """
 :root{color-scheme:light dark;--page:#fff;--ink:#1d2329;--soft:#59636e;--line:#d5dae0;
@@ -62,7 +64,6 @@ _ENDS = {
     "improvement": "little left to gain",
 }
 _LONGEST_OPTION = 300
-_PHASES = ("evaluate", "fisher", "merge", "optimizer")
 
 
 def plot(result: Mapping[str, Any]) -> Any:
@@ -117,7 +118,7 @@ def render(result: Mapping[str, Any]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>DFMerge report: {escape(models)}</title><style>{_STYLE}</style></head><body>"
-        f"<main><h1>Model merging search</h1><p class=sub>{escape(models)}</p>"
+        f"<main><h1>{words_of(result).title}</h1><p class=sub>{escape(models)}</p>"
         f"{_summary(result)}{_warnings(result)}{_best(result)}{charts}"
         f"{_trials(result)}{_time(result)}{_options(result)}</main>"
         f"<footer>DFMerge {escape(str(result.get('library', '')))}</footer></body></html>\n"
@@ -128,8 +129,8 @@ def _number(value: Any, digits: int = 4) -> str:
     """A number for reading, an en dash where there is none."""
     if value is None:
         return "–"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return _charts.decimal(value, digits)
     return escape(str(value))
 
 
@@ -181,9 +182,10 @@ def _summary(result: Mapping[str, Any]) -> str:
         tiles.append(("Chosen trial", f"{_number(number)}<br><small>{chosen}</small>{floors}"))
         over = (result.get("margin") or {}).get("average")
         if over:
+            signed = partial(_charts.decimal, sign="+")
             ends = over.get("interval")
-            note = f"<br><small>{ends[0]:+.4f} to {ends[1]:+.4f}</small>" if ends else ""
-            tiles.append(("Over averaging", f"{over['difference']:+.4f}{note}"))
+            note = f"<br><small>{signed(ends[0])} to {signed(ends[1])}</small>" if ends else ""
+            tiles.append(("Over averaging", f"{signed(over['difference'])}{note}"))
     note = f"<br><small>{settled} on the subset only</small>" if settled else ""
     note += f"<br><small class=failed>{failed} failed</small>" if failed else ""
     tiles.append(("Trials", f"{len(trials)}{note}"))
@@ -205,9 +207,9 @@ def _warnings(result: Mapping[str, Any]) -> str:
 
 
 def _best(result: Mapping[str, Any]) -> str:
-    best = result.get("best")
+    best, words = result.get("best"), words_of(result)
     if not best:
-        return "<h2>Chosen merge</h2><p class=failed>No trial was completed.</p>"
+        return f"<h2>{words.chosen}</h2><p class=failed>No trial was completed.</p>"
     groups = _axes.groups_of(result)
     rows = [
         ("", (escape(str(n)), *(_number(c[g]) for g in groups)) if groups
@@ -217,8 +219,8 @@ def _best(result: Mapping[str, Any]) -> str:
     if best.get("exponent") is not None:
         empty = [""] * max(len(groups) - 1, 0)
         rows.append(("", ("Fisher exponent", _number(best["exponent"]), *empty)))
-    head = ["Model", *(escape(group) for group in groups)] if groups else ["Model", "Coefficient"]
-    out = f"<section><h2>Chosen merge</h2>{_table(head, rows)}</section>"
+    head = [words.subject, *([escape(group) for group in groups] or [words.value])]
+    out = f"<section><h2>{words.chosen}</h2>{_table(head, rows)}</section>"
     if best.get("scores"):
         floors = (result.get("options") or {}).get("floors") or {}
         scores = [
@@ -266,14 +268,14 @@ def _svg(index: int, panel: Panel) -> str:
 
 def _trials(result: Mapping[str, Any]) -> str:
     axes, tasks = _axes.axes_of(result), result["tasks"]
-    front = set(result.get("pareto") or [])
+    front = set(result.get("pareto") or []) if len(tasks) > 1 else set()
     best = (result.get("best") or {}).get("number")
     head = ["Trial", "Origin", "Score"]
     for axis in axes:
         if axis.model is None:
             head.append("Fisher<br><small>exponent</small>")
         else:
-            below = escape(axis.group) if axis.group else "coefficient"
+            below = escape(axis.group) if axis.group else words_of(result).dimension
             head.append(f"{escape(axis.model)}<br><small>{below}</small>")
     head += [f"{escape(str(task))}<br><small>score</small>" for task in tasks]
     head.append("Time")
@@ -299,7 +301,7 @@ def _trials(result: Mapping[str, Any]) -> str:
 def _time(result: Mapping[str, Any]) -> str:
     total = float((result.get("time") or {}).get("total") or 0)
     rows = []
-    for phase in _PHASES:
+    for phase in words_of(result).phases:
         spent = [(t.get("seconds") or {}).get(phase) for t in result["trials"]]
         seconds = sum(float(s) for s in spent if s is not None)
         share = f"{100 * seconds / total:.1f} %" if total else "–"

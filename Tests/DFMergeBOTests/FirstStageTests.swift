@@ -5,24 +5,6 @@ import Testing
 
 /// Scores of a fixed subset first, and the rest where that is worth its cost.
 @Suite struct FirstStageTests {
-  /// Solves A x = b by Gauss-Jordan elimination with pivoting: independent of the code under test.
-  private func solve(_ a: [[Double]], _ b: [Double]) -> [Double] {
-    let n = b.count
-    var m = a
-    var x = b
-    for column in 0..<n {
-      let pivot = (column..<n).max { abs(m[$0][column]) < abs(m[$1][column]) } ?? column
-      m.swapAt(column, pivot)
-      x.swapAt(column, pivot)
-      for row in 0..<n where row != column {
-        let factor = m[row][column] / m[column][column]
-        for k in column..<n { m[row][k] -= factor * m[column][k] }
-        x[row] -= factor * x[column]
-      }
-    }
-    return (0..<n).map { x[$0] / m[$0][$0] }
-  }
-
   private func surrogate(_ n: Int) throws -> Surrogate {
     try HierarchicalModel(scattered(n, dimension: 2)).fit(random: CounterRandom(seed: 0, stream: 0))
   }

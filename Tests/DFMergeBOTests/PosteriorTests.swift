@@ -18,24 +18,6 @@ func scattered(
 }
 
 @Suite struct PosteriorTests {
-  /// Solves A x = b by Gauss-Jordan elimination with pivoting: independent of the code under test.
-  private func solve(_ a: [[Double]], _ b: [Double]) -> [Double] {
-    let n = b.count
-    var m = a
-    var x = b
-    for column in 0..<n {
-      let pivot = (column..<n).max { abs(m[$0][column]) < abs(m[$1][column]) } ?? column
-      m.swapAt(column, pivot)
-      x.swapAt(column, pivot)
-      for row in 0..<n where row != column {
-        let factor = m[row][column] / m[column][column]
-        for k in column..<n { m[row][k] -= factor * m[column][k] }
-        x[row] -= factor * x[column]
-      }
-    }
-    return (0..<n).map { x[$0] / m[$0][$0] }
-  }
-
   private func covariance(_ x: [Double], _ z: [Double], _ l: [Double], _ s2: Double) -> Double {
     var r2 = 0.0
     for k in x.indices { r2 += (x[k] - z[k]) * (x[k] - z[k]) / (l[k] * l[k]) }

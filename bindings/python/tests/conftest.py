@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import numpy as np
 import pytest
+
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that: the tests that
+# send it would test nothing then.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

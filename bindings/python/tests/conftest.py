@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: the tests that
 # send it would test nothing then.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 Point = Sequence[float] | np.ndarray
 
 
-class Peer:
+class Peer(ABC):
     """`init`: points to evaluate first; else the optimiser starts as it does by itself."""
 
     #: What `recommend` gives.
@@ -27,6 +28,7 @@ class Peer:
         self.variances: list[float | None] = []
         self.prepare()
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make the library's object."""
 
@@ -41,9 +43,9 @@ class Peer:
         start = self.start()
         return self.suggest() if start is None else start
 
+    @abstractmethod
     def suggest(self) -> Point:
         """The next point behind a given start."""
-        raise NotImplementedError
 
     def tell(self, x: Point, y: float, variance: float | None = None) -> None:
         """Record a score; most libraries have no use for its variance."""
@@ -58,6 +60,9 @@ class Peer:
 
 class Random(Peer):
     """Uniform points."""
+
+    def prepare(self) -> None:
+        """Uniform draws need no object."""
 
     def suggest(self) -> Point:
         return self.random.random(self.d)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +51,9 @@ class ExampleProblem(Problem):
             for ceiling in self._ceiling
         ]
 
+    @abstractmethod
     def margins(self, points: Array) -> Array:
         """(points, tasks): the margin of the merged model at each point on each task."""
-        raise NotImplementedError
 
     def task_scores(self, points: Array, examples: int | None = None) -> Array:
         points = np.atleast_2d(points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,7 +25,7 @@ def aggregate(scores: Array, how: Aggregate = "mean") -> Array:
     return scores.mean(1)
 
 
-class Problem:
+class Problem(ABC):
     """A deterministic score over [0, 1]^d.
 
     `tasks` scores make one value. A merging-like problem scores `examples` examples per task; its
@@ -41,9 +42,9 @@ class Problem:
     def merging(self) -> bool:
         return self.examples > 0
 
+    @abstractmethod
     def task_scores(self, points: Array, examples: int | None = None) -> Array:
         """(points, tasks): the scores on the first `examples` examples of each task, or on all."""
-        raise NotImplementedError
 
     def true_task_scores(self, points: Array) -> Array:
         """(points, tasks): the scores on the population that the examples are drawn from."""

@@ -53,8 +53,8 @@ let package = Package(
     .target(
       name: "DFMerge",
       dependencies: [
-        "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeBO",
-        "DFMergeEngine",
+        "CDFMergeShims", "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods",
+        "DFMergeBO", "DFMergeEngine",
       ]),
     .target(
       name: "DFMergeCAPI",

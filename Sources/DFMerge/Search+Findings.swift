@@ -3,6 +3,17 @@ import DFMergeCore
 
 /// What the model of the scores has learnt, as a result states it.
 extension Search {
+  /// What the user should know of trials that failed: a search whose Fisher values are never usable
+  /// ends like any other, with a candidate that needs none.
+  var failureWarnings: [String] {
+    let failed = trials.filter { $0.state == .failed }
+    guard let first = failed.first, let reason = first.failure else { return [] }
+    return [
+      "\(failed.count) of \(trials.count) trials failed; the first of them, trial "
+        + "\(first.number): \(reason)"
+    ]
+  }
+
   /// Posterior mean and deviation of the score along each dimension through the best point; empty
   /// with fewer complete trials than a model of the scores needs, and where the scores are so large
   /// that the model leaves the range of a double.
@@ -67,54 +78,10 @@ extension Search {
 
   /// Below this score a trial counts as collapsed: further below the median than the best is above
   /// it. The model of the scores does not follow how far such trials fell.
-  private var collapsed: Double {
+  var collapsed: Double {
     let values = trials.compactMap(\.value).sorted()
     guard let best = values.last else { return -.infinity }
     let median = 0.5 * values[(values.count - 1) / 2] + 0.5 * values[values.count / 2]
     return median - (best - median)
-  }
-
-  // MARK: Margins
-
-  /// The best trial's margin over plain averaging, and over the best baseline that was evaluated.
-  ///
-  /// Definition: `difference` is the best's posterior mean less the baseline's; `interval` is
-  /// 1.96 sqrt(sd_best^2 + sd_baseline^2) on either side, as if the two were independent, and so
-  /// wider than their joint posterior where the two points are close. Of a baseline that collapsed
-  /// the score told counts, with the variance told, for the model does not follow it.
-  func margin(_ best: Best) -> JSONValue {
-    let complete = trials.filter(\.isComplete)
-    let collapse = collapsed
-    var found: [(mean: Double, json: JSONValue, name: String)] = []
-    for baseline in space.baselines() {
-      guard let point = space.point(of: baseline.candidate),
-        let trial = complete.first(where: { $0.point == point }),
-        let value = trial.value, var posterior = try? optimizer.predict(point)
-      else { continue }
-      if value < collapse { posterior = (value, (trial.variance ?? 0).squareRoot()) }
-      let isBest = trial.number == best.record.number
-      let difference = isBest ? 0 : best.mean - posterior.mean
-      let sd = isBest ? 0 : (best.sd * best.sd + posterior.sd * posterior.sd).squareRoot()
-      let key = options.bestByPosteriorMean ? posterior.mean : value
-      guard difference.isFinite, key.isFinite else { continue }
-      found.append(
-        (
-          key,
-          .object([
-            "name": .string(baseline.name), "number": .int(Int64(trial.number)),
-            "value": .double(value), "difference": .double(difference),
-            "interval": .ends(Search.interval(difference, sd)),
-          ]), baseline.name
-        ))
-    }
-    // Of equal ones the first, which is the plainer one.
-    var highest: (mean: Double, json: JSONValue, name: String)?
-    for candidate in found where candidate.mean > highest?.mean ?? -.infinity {
-      highest = candidate
-    }
-    return .object([
-      "average": found.first { $0.name == SearchSpace.average }?.json ?? .null,
-      "baseline": highest?.json ?? .null,
-    ])
   }
 }

@@ -15,25 +15,8 @@ extension Search {
   /// Opens the journal, checks that it belongs to this search, and takes over its finished trials.
   func openJournal(_ path: String) throws(DFMergeError) {
     let journal = try Journal(path: path)
-    if let first = journal.events.first {
-      try check(first, path: path)
-      try replay(journal)
-    } else {
-      // A journal that begins in the middle of a search could never be continued.
-      guard trials.isEmpty else { throw Search.ahead(of: path) }
-      try journal.append(header, durably: true)
-    }
-    if journal.repairedBytes > 0 {
-      warnings.append(
-        "The last line of the journal '\(path)' was torn (\(journal.repairedBytes) bytes) and "
-          + "was cut "
-          + "off; the trial it belonged to is run again.")
-    }
-    try journal.append(
-      .object([
-        "type": .string("session"), "trials": .int(Int64(trials.count)),
-        "repaired_bytes": .int(Int64(journal.repairedBytes)),
-      ]), durably: false)
+    if try journal.claim(for: owner, isAhead: !trials.isEmpty) { try replay(journal) }
+    if let warning = try journal.beginSession(trials: trials.count) { warnings.append(warning) }
     self.journal = journal
   }
 
@@ -45,54 +28,20 @@ extension Search {
     return last == start.normalized
   }
 
-  private var header: JSONValue {
-    .object([
-      "type": .string("search"), "format": .int(2), "library": .string(DFMergeVersion.string),
-      "options": options.json, "models": .names(models), "groups": .names(groups.names),
-      "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
-    ])
-  }
-
-  /// Options that say when a run ends and nothing about its trials.
-  private static let endingOptions: Set = ["trials", "max_seconds", "target", "stop_improvement"]
-
-  /// A journal may be continued to another end, and by a later version of the library; everything
-  /// else must be equal.
-  private func check(_ found: JSONValue, path: String) throws(DFMergeError) {
-    func mismatch(_ what: String, _ old: JSONValue?, _ new: JSONValue?) -> DFMergeError {
-      let oldText = (try? old?.text()) ?? "nothing"
-      let newText = (try? new?.text()) ?? "nothing"
-      return DFMergeError(
-        .journalMismatch,
-        "The journal '\(path)' belongs to another search: its \(what) is \(oldText), this "
-          + "search's is "
-          + "\(newText). Use the same settings to continue it, or choose another path.",
-        context: ["path": path])
-    }
-    let own = header.normalized
-    guard found["type"] == .string("search") else {
-      throw mismatch("first event", found["type"], own["type"])
-    }
-    for key in ["format", "models", "groups", "fingerprint"] where found[key] != own[key] {
-      throw mismatch(key == "fingerprint" ? "weights' fingerprint" : key, found[key], own[key])
-    }
-    if found["target"] != own["target"] {
-      throw mismatch(
-        "target's names, dtypes and shapes (as a checksum)", found["target"], own["target"])
-    }
-    let old = found["options"]?.objectValue ?? [:]
-    let new = own["options"]?.objectValue ?? [:]
-    let keys = Set(old.keys).union(new.keys).subtracting(Search.endingOptions)
-    for key in keys.sorted() where old[key] != new[key] {
-      throw mismatch("option '\(key)'", old[key], new[key])
-    }
-  }
-
-  private static func ahead(of path: String) -> DFMergeError {
-    DFMergeError(
-      .invalidState,
-      "This search has run trials that the journal '\(path)' does not hold; continue it with the "
-        + "journal of its first run, or make a new search.", context: ["path": path])
+  private var owner: JournalOwner {
+    JournalOwner(
+      noun: "a search",
+      header: .object([
+        "type": .string("search"), "format": .int(2), "library": .string(DFMergeVersion.string),
+        "options": options.json, "models": .names(models), "groups": .names(groups.names),
+        "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
+      ]),
+      members: [
+        ("format", "format"), ("models", "models"), ("groups", "groups"),
+        ("fingerprint", "weights' fingerprint"),
+        ("target", "target's names, dtypes and shapes (as a checksum)"),
+      ],
+      freeOptions: ["trials", "max_seconds", "target", "stop_improvement"])
   }
 
   /// Takes over the journal's trials. Those that this search has run itself, before it was stopped,
@@ -101,7 +50,7 @@ extension Search {
     var start: JSONValue?
     var subset: Scores?
     var found = 0
-    for event in journal.events {
+    for (index, event) in journal.events.enumerated() {
       switch event["type"]?.stringValue {
       case "trial":
         start = event
@@ -116,14 +65,10 @@ extension Search {
           record.number == found, fits(record),
           found < trials.count || (try? take(record)) != nil
         else {
-          throw DFMergeError(
-            .journalDamaged,
-            "The result of trial \(found) in the journal '\(journal.path)' does not follow its "
-              + "start or does not fit this search; restore the file or start with a new journal.",
-            context: ["path": journal.path])
+          throw journal.inconsistency("The result of trial \(found)", line: index + 1)
         }
         guard trials[found].point == record.point, trials[found].value == record.value else {
-          throw Search.ahead(of: journal.path)
+          throw journal.missingTrials()
         }
         found += 1
         start = nil
@@ -131,7 +76,7 @@ extension Search {
       default: break
       }
     }
-    guard found == trials.count else { throw Search.ahead(of: journal.path) }
+    guard found == trials.count else { throw journal.missingTrials() }
     if let subset, openSubset?.number != found, subset.values.count == options.tasks.count {
       openSubset = OpenSubset(number: found, scores: subset, isWorthMore: nil)
     }
@@ -158,14 +103,5 @@ extension Search {
       return false
     }
     return own.value == record.value && own.variance == record.variance
-  }
-}
-
-extension JSONValue {
-  /// The value as it reads back from its own text, where 1.0 is the integer 1.
-  var normalized: JSONValue {
-    guard let text = try? text(), let value = try? JSONValue(parsing: text.utf8, what: "A value")
-    else { return self }
-    return value
   }
 }

@@ -6,17 +6,35 @@ extension Search {
   /// best candidate in the target.
   ///
   /// - Parameters:
-  ///   - journal: where every step is recorded before the next one begins; a journal of the same
+  ///   - path: where every step is recorded before the next one begins; a journal of the same
   ///     search is continued where it stopped, with the same trials as an uninterrupted run. Nil
   ///     records nothing.
   ///   - host: evaluates, measures, hears of progress; called on this thread.
   /// - Throws: `.journalMismatch` when the journal belongs to another search (another option,
   ///   model or checkpoint), `.journalDamaged`, `.fileLocked`, `.ioFailure`; `.allTrialsFailed`;
-  ///   `.cancelled`; what the host throws. Trials that were finished stay in `trials` and in the
+  ///   `.cancelled`; `.invalidState` during a run;
+  ///   what the host throws. Trials that were finished stay in `trials` and in the
   ///   journal.
   /// - Returns: the best trial and all others.
   public func run(journal path: String?, host: any SearchHost) throws(DFMergeError) -> SearchResult
   {
+    try run(journal: path, host: host, stopped: { false })
+  }
+
+  /// The same.
+  /// - Parameter stopped: polled like the search's own `cancelled`, for this run only.
+  func run(
+    journal path: String?, host: any SearchHost, stopped: @escaping @Sendable () -> Bool
+  ) throws(DFMergeError) -> SearchResult {
+    guard !isRunning.exchange(true, ordering: .acquiring) else {
+      throw DFMergeError(
+        .invalidState,
+        "The search is running already; await its result, or make another search for a run beside "
+          + "it.")
+    }
+    defer { isRunning.store(false, ordering: .releasing) }
+    self.stopped = stopped
+    defer { self.stopped = { false } }
     let start = SearchClock.now()
     clock = SearchClock()
     ending = nil
@@ -131,9 +149,10 @@ extension Search {
   func scored(
     _ evaluation: (TrialRequest) throws(DFMergeError) -> Evaluation, _ request: TrialRequest
   ) throws(DFMergeError) -> Scored {
-    let before = SearchClock.now()
+    let before = clock.callbacks
     let answer = try timed { () throws(DFMergeError) in try evaluation(request) }
-    clock.trial.evaluate += SearchClock.now() - before
+    // One reading of the clock for both sums.
+    clock.trial.evaluate += clock.callbacks - before
     guard case .scores(let answered, let variances) = answer else {
       return .failure("The evaluation reported failure.")
     }
@@ -146,12 +165,30 @@ extension Search {
     guard answered.allSatisfy(\.isFinite) else {
       return .failure("A score is NaN or infinite.")
     }
+    try checkVariances(variances)
     // A journal reads -0 back as 0, and a resumed run is to see the same number.
     let scores = TrialRecord.told(answered.map { $0 + 0 }, variances: variances)
     // Before the journal has them: scores that are refused must not stand there.
     try optimizer.options.checkExamples(
       scores, tasks: options.tasks, of: "trial \(request.number)")
     return .success(scores)
+  }
+
+  /// NaN is a variance that is not known; anything else has to be one.
+  private func checkVariances(_ variances: [Double]) throws(DFMergeError) {
+    guard variances.isEmpty || variances.count == options.tasks.count else {
+      throw DFMergeError(
+        .invalidArgument,
+        "The evaluation gave \(variances.count) variances for \(options.tasks.count) tasks "
+          + "(\(options.tasks.joined(separator: ", "))); return one per task, or none.")
+    }
+    for (task, variance) in zip(options.tasks, variances) where variance < 0 || variance.isInfinite
+    {
+      throw DFMergeError(
+        .invalidArgument,
+        "The evaluation gave \(variance) as the variance of task '\(task)'; return a finite number "
+          + "of 0 or more, or NaN where it is not known.", context: ["task": task])
+    }
   }
 
   /// Counts the time of a call into the host.

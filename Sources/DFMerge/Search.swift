@@ -4,6 +4,7 @@ import DFMergeEngine
 import DFMergeKernels
 import DFMergeMethods
 import Glibc
+import Synchronization
 
 /// A DF-Merge search: finds one coefficient per model, or per model and group of tensors, by
 /// Bayesian optimisation, merging every candidate straight into the host's own parameter memory.
@@ -12,7 +13,8 @@ import Glibc
 ///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m),
 /// with the coefficients of the group that a tensor belongs to;
 /// the host scores theta on validation data, and the optimiser proposes the next candidate.
-/// Use: make a search, then `run` it with a host. One thread at a time.
+/// Use: make a search, then `run` it with a host, or from async code ``start(_:journal:host:)->SearchRun``
+/// it. One thread at a time.
 /// Memory: the Fisher values (see ``SearchOptions/FisherMode``); inputs and target are the host's.
 /// Determinism: options, weights and the host's answers decide every trial and every byte; the
 /// number of threads does not. Source: Lee et al. 2025 (arXiv 2504.18992). `preset: "paper"` is
@@ -39,6 +41,12 @@ public final class Search {
   let beginning: SearchBeginning
   let store: FisherStore
   let cancelled: @Sendable () -> Bool
+  /// Bytes of the target that all merges so far have gone through.
+  let completed = CompletedBytes()
+  /// Tells that the run under way is to stop.
+  var stopped: @Sendable () -> Bool = { false }
+  /// Raised during a run: a second one is refused, from another thread as from the host.
+  let isRunning = Atomic<Bool>(false)
   var clock = SearchClock()
   var journal: Journal?
   var stopping = StoppingRule()
@@ -93,7 +101,8 @@ public final class Search {
     fingerprint = Fingerprint.of(
       names: target.map(\.name), sources: [base] + models.map(\.weights))
     executor = try MergeExecutor(
-      plan: plan, target: target, threads: self.options.threads, groups: groups.assignment)
+      plan: plan, target: target, threads: self.options.threads, completed: completed,
+      groups: groups.assignment)
     beginning = try SearchBeginning(self.options, space)
     optimizer = try Search.makeOptimizer(self.options, space, beginning)
     store = FisherStore(
@@ -130,7 +139,28 @@ public final class Search {
     defer { clock.trial.merge += SearchClock.now() - start }
     let method = DFMergeCombine(
       coefficients: table, epsilon: options.epsilon, exponent: candidate.exponent)
-    try executor.run(method, fishers: lookups, poll: poll)
+    try write(method, lookups, host)
+  }
+
+  /// Merges into the target. The host hears of it about fifty times a second: for a binding, that
+  /// is also where its signals are handled, and a merge of a large model takes seconds.
+  private func write(
+    _ method: any MergeMethod, _ fishers: [MergeExecutor.FisherLookup], _ host: any SearchHost
+  ) throws(DFMergeError) {
+    let interval = 0.02
+    let total = executor.resources.bytesWritten
+    let before = completed.value
+    var next = SearchClock.now() + interval
+    try executor.run(method, fishers: fishers) { () throws(DFMergeError) in
+      try poll()
+      guard SearchClock.now() >= next else { return }
+      let done = min(completed.value - before, total)
+      guard
+        try host.progress(
+          ProgressEvent(phase: .merge, done: done, total: total, best: bestValue))
+      else { throw Search.stopped }
+      next = SearchClock.now() + interval
+    }
   }
 
   /// Puts one scaled model into the target and lets the host measure its Fisher there.
@@ -140,7 +170,7 @@ public final class Search {
   ) throws(DFMergeError) {
     let start = SearchClock.now()
     let scaled = ScaledModel(model: model, coefficients: places)
-    try executor.run(scaled, fishers: [], poll: poll)
+    try write(scaled, [], host)
     let written = SearchClock.now()
     clock.trial.merge += written - start
     defer {
@@ -148,16 +178,19 @@ public final class Search {
       clock.trial.fisher += seconds
       clock.callbacks += seconds
     }
-    try host.measureFisher(
-      FisherRequest(model: model, coefficients: places, buffer: buffer))
+    let request = FisherRequest(model: model, coefficients: places, buffer: buffer)
+    defer { request.close() }
+    try host.measureFisher(request)
+    // Candidates that are applied beside the trials may need more than those do.
+    let done = store.measured + 1
     guard
       try host.progress(
         ProgressEvent(
-          phase: .fisher, done: store.measured + 1, total: fisherTotal, best: bestValue))
+          phase: .fisher, done: done, total: max(done, fisherTotal), best: bestValue))
     else { throw Search.stopped }
   }
 
-  /// An upper bound on the number of Fisher measurements, for progress.
+  /// An upper bound on the number of Fisher measurements of the trials, for progress.
   private var fisherTotal: Int {
     switch options.fisherMode {
     case .none: 0
@@ -170,7 +203,7 @@ public final class Search {
   }
 
   func poll() throws(DFMergeError) {
-    if cancelled() { throw Search.stopped }
+    if cancelled() || stopped() { throw Search.stopped }
   }
 
   static var stopped: DFMergeError {

@@ -26,6 +26,11 @@ struct SearchBeginning {
       }
       if !queue.contains(point) { queue.append(point) }
     }
+    if queue.count > options.trials {
+      warnings.append(
+        "\(queue.count) candidates are enqueued for \(options.trials) trials; the last "
+          + "\(queue.count - options.trials) are not evaluated unless trials is raised.")
+    }
     var outside = 0
     let known = try SearchBeginning.list(options.observations, "observations")
     for (index, value) in known.enumerated() {

@@ -18,6 +18,16 @@ public struct SearchResult: Sendable {
   /// All trials, in order.
   public let trials: [TrialRecord]
   public let warnings: [String]
+  /// Names of the models, of the tensors' groups (one where all share their coefficients) and of
+  /// the tasks, in order.
+  public let models: [String]
+  public let groups: [String]
+  public let tasks: [String]
+  /// How far `best` is above plain averaging; nil where no trial was the average.
+  public let overAverage: Margin?
+  /// How far `best` is above the best of the merges that need no search, among those that were
+  /// tried; nil where none was.
+  public let overBaseline: Margin?
   /// Seconds of this run, and of that the seconds inside the host's callbacks.
   public let totalSeconds: Double
   public let callbackSeconds: Double
@@ -31,10 +41,41 @@ public struct SearchResult: Sendable {
     isFeasible = best.isFeasible
     ending = search.ending
     trials = search.trials
-    warnings = search.warnings
+    warnings = search.warnings + search.failureWarnings
+    models = search.models
+    groups = search.groups.names
+    tasks = search.options.tasks
+    (overAverage, overBaseline) = search.margins(best)
     totalSeconds = search.clock.total
     callbackSeconds = search.clock.callbacks
-    json = SearchResult.json(search, best: best)
+    json = SearchResult.json(search, best: best, (overAverage, overBaseline))
+  }
+
+  /// The coefficient of a model in a trial; nil for a name that the search does not have.
+  /// - Parameters:
+  ///   - model: its name.
+  ///   - group: the group of tensors, which only a search with groups needs.
+  ///   - trial: without it, ``best``.
+  public func coefficient(
+    of model: String, in group: String? = nil, at trial: TrialRecord? = nil
+  ) -> Double? {
+    guard group != nil || groups.count == 1, let row = models.firstIndex(of: model),
+      let column = group.map({ groups.firstIndex(of: $0) }) ?? 0
+    else { return nil }
+    let all = (trial ?? best).candidate.coefficients
+    let place = row * groups.count + column
+    return all.indices.contains(place) ? all[place] : nil
+  }
+
+  /// The score of a task in a trial; nil for a name that the search does not have, and for a trial
+  /// without scores.
+  /// - Parameters:
+  ///   - task: its name.
+  ///   - trial: without it, ``best``.
+  public func score(of task: String, at trial: TrialRecord? = nil) -> Double? {
+    let scores = (trial ?? best).scores
+    guard let place = tasks.firstIndex(of: task), scores.indices.contains(place) else { return nil }
+    return scores[place]
   }
 
   /// The deterministic last event of a journal.
@@ -53,7 +94,9 @@ public struct SearchResult: Sendable {
     .object(["type": .string("timing"), "run": json["time"] ?? .null])
   }
 
-  private static func json(_ search: Search, best: Search.Best) -> JSONValue {
+  private static func json(
+    _ search: Search, best: Search.Best, _ margins: (average: Margin?, baseline: Margin?)
+  ) -> JSONValue {
     let options = search.options
     let trials = zip(search.trials, search.predictions()).map { search.json(of: $0, $1) }
     var members: [String: JSONValue] = [
@@ -63,7 +106,7 @@ public struct SearchResult: Sendable {
       "trials": .array(trials), "cost": .double(search.cost),
       "observations": .int(Int64(search.beginning.observations.count)),
       "ended": search.ending.map { .string($0.rawValue) } ?? .null,
-      "warnings": .names(search.warnings),
+      "warnings": .names(search.warnings + search.failureWarnings),
     ]
     let chosen = search.json(of: best.record, nil)
     members["best"] = .object([
@@ -72,7 +115,9 @@ public struct SearchResult: Sendable {
       "value": chosen["value"] ?? .null, "scores": chosen["scores"] ?? .null,
       "feasible": .bool(best.isFeasible), "interval": .ends(best.interval),
     ])
-    members["margin"] = search.margin(best)
+    members["margin"] = .object([
+      "average": margins.average?.json ?? .null, "baseline": margins.baseline?.json ?? .null,
+    ])
     members["pareto"] = search.front()
     members["slices"] = .array(search.slices(best: best))
     members["length_scales"] = search.lengthScales()

@@ -14,22 +14,8 @@ extension Study {
   /// Opens the journal, checks that it belongs to this study, and replays it.
   func openJournal(_ path: String) throws(DFMergeError) {
     let journal = try Journal(path: path)
-    if let first = journal.events.first {
-      try check(first, path: path)
-      try replay(journal)
-    } else {
-      try journal.append(header, durably: true)
-    }
-    if journal.repairedBytes > 0 {
-      warnings.append(
-        "The last line of the journal '\(path)' was torn (\(journal.repairedBytes) bytes) and was "
-          + "cut off.")
-    }
-    try journal.append(
-      .object([
-        "type": .string("session"), "trials": .int(Int64(trials.count)),
-        "repaired_bytes": .int(Int64(journal.repairedBytes)),
-      ]), durably: false)
+    if try journal.claim(for: owner, isAhead: false) { try replay(journal) }
+    if let warning = try journal.beginSession(trials: trials.count) { warnings.append(warning) }
     self.journal = journal
   }
 
@@ -76,33 +62,14 @@ extension Study {
     }
   }
 
-  private var header: JSONValue {
-    .object([
-      "type": .string("optimizer"), "format": .int(1), "library": .string(DFMergeVersion.string),
-      "options": options.json,
-    ])
-  }
-
-  private func check(_ found: JSONValue, path: String) throws(DFMergeError) {
-    func mismatch(_ what: String, _ old: JSONValue?, _ new: JSONValue?) -> DFMergeError {
-      let oldText = (try? old?.text()) ?? "nothing"
-      let newText = (try? new?.text()) ?? "nothing"
-      return DFMergeError(
-        .journalMismatch,
-        "The journal '\(path)' belongs to something else: its \(what) is \(oldText), this "
-          + "optimiser's is \(newText). Use the same settings to continue it, or choose another "
-          + "path.", context: ["path": path])
-    }
-    let own = header.normalized
-    for key in ["type", "format"] where found[key] != own[key] {
-      throw mismatch(key == "type" ? "first event" : key, found[key], own[key])
-    }
-    let old = found["options"]?.objectValue ?? [:]
-    let new = own["options"]?.objectValue ?? [:]
-    for key in Set(old.keys).union(new.keys).subtracting(StudyOptions.free).sorted()
-    where old[key] != new[key] {
-      throw mismatch("option '\(key)'", old[key], new[key])
-    }
+  private var owner: JournalOwner {
+    JournalOwner(
+      noun: "an optimiser",
+      header: .object([
+        "type": .string("optimizer"), "format": .int(1), "library": .string(DFMergeVersion.string),
+        "options": options.json,
+      ]),
+      members: [("format", "format")], freeOptions: StudyOptions.free)
   }
 
   private func replay(_ journal: Journal) throws(DFMergeError) {
@@ -127,11 +94,7 @@ extension Study {
         guard let event = StudyEvent(line), fits(event),
           (try? apply(event, subset: worthMore[number])) != nil
         else {
-          throw DFMergeError(
-            .journalDamaged,
-            "Event \(index + 1) of the journal '\(journal.path)' does not follow from those before "
-              + "it or does not fit this optimiser; restore the file or start with a new journal.",
-            context: ["path": journal.path, "line": "\(index + 1)"])
+          throw journal.inconsistency("Event \(index + 1)", line: index + 1)
         }
       }
     }

@@ -60,7 +60,7 @@ extension Study {
   public func importance() throws(DFMergeError) -> [Double] { try optimizer.importance() }
 
   /// The trials between which only a preference among the tasks can choose. See
-  /// ``Optimizer/paretoFront()``.
+  /// ``Optimizer/paretoFront(includingObservations:)``.
   public var paretoFront: [StudyTrial] { optimizer.paretoFront().map { trials[$0] } }
 
   /// What the evaluations told have cost, in units of full ones; observations cost nothing.

@@ -6,11 +6,14 @@ extension Study {
   /// finite.
   ///
   /// A trial that was withdrawn is welcome too. The result is on disk when this returns.
-  /// - Parameter scores: one per task; variances, where known, as p (1 - p) / n for an accuracy p
-  ///   on n fresh examples; nil or NaN where not.
+  /// - Parameters:
+  ///   - number: the trial's.
+  ///   - scores: one per task; variances, where known, as p (1 - p) / n for an accuracy p on n
+  ///     fresh examples; nil or NaN where not.
   /// - Throws: `.invalidArgument` for a number that was not asked for, another number of scores or
   ///   variances, a variance that is negative or infinite, or with `fresh_examples` a score outside
-  ///   [0, 1] without a variance; `.invalidState` where the trial is told already; `.ioFailure` where the journal cannot be written.
+  ///   [0, 1] without a variance; `.invalidState` where the trial is told already; `.ioFailure`
+  ///   where the journal cannot be written.
   public func tell(_ number: Int, scores: Scores) throws(DFMergeError) {
     try checkOpen(number)
     let scores = try checked(scores, of: "trial \(number)")
@@ -69,7 +72,9 @@ extension Study {
 
   /// Records that the evaluation of a trial failed. It counts as the lowest score told, and is
   /// never the best.
-  /// - Parameter reason: for the record; nil for none.
+  /// - Parameters:
+  ///   - number: the trial's.
+  ///   - reason: for the record; nil for none.
   /// - Throws: `.invalidArgument`, `.invalidState`, `.ioFailure` as ``tell(_:scores:)``.
   public func tellFailed(_ number: Int, reason: String? = nil) throws(DFMergeError) {
     try checkOpen(number)
@@ -91,7 +96,9 @@ extension Study {
 
   /// Points to hand out before anything else, in this order, in parameter units. They count towards
   /// the option `initial`.
-  /// - Parameter repeats: also where they are told or out already; else such points are skipped.
+  /// - Parameters:
+  ///   - points: one value per parameter each.
+  ///   - repeats: also where they are told or out already; else such points are skipped.
   /// - Throws: `.invalidArgument` for a point with another number of values, or one out of bounds.
   public func enqueue(_ points: [[Double]], repeats: Bool = false) throws(DFMergeError) {
     for (index, point) in points.enumerated() {

@@ -40,7 +40,7 @@ public final class Study {
 
   /// - Parameters:
   ///   - options: see ``StudyOptions/schema``; `parameters` is needed.
-  ///   - journal: where every step is recorded; an existing journal of the same study is continued,
+  ///   - path: where every step is recorded; an existing journal of the same study is continued,
   ///     also with another number of `trials`, `target`, `max_seconds`, `best_by` or
   ///     `lease_seconds`.
   /// - Throws: `.unknownName`, `.invalidOption`; `.ioFailure`, `.fileLocked`, `.journalDamaged`;

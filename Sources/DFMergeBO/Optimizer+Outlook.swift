@@ -30,7 +30,7 @@ extension Optimizer {
   ///             feasible point is what is looked for, and no improvement measures that.
   /// Determinism: a pure function of (options, the trials told).
   /// Cost:       one ``ask()``.
-  /// - Throws: as ``best(by:)`` without scores.
+  /// - Throws: as ``best(by:includingObservations:)`` without scores.
   public func improvementLeft() throws(DFMergeError) -> Double {
     let model = try model()
     if objective.isConstrained, highestFeasible == nil { return .infinity }
@@ -60,7 +60,7 @@ extension Optimizer {
   /// Cost:       256 (d + 1) predictions.
   /// Source:     Saltelli et al. 2010, "Variance based sensitivity analysis of model output",
   ///             table 2 (f).
-  /// - Throws: as ``best(by:)`` without scores.
+  /// - Throws: as ``best(by:includingObservations:)`` without scores.
   public func importance() throws(DFMergeError) -> [Double] {
     let prediction = try ObjectivePrediction(model())
     let d = dimension

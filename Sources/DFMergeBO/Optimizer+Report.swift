@@ -84,7 +84,7 @@ extension Optimizer {
 
   /// Posterior mean and deviation at any point, in score units (noise excluded).
   ///
-  /// - Throws: `.invalidArgument` for a point outside the cube; as ``best(by:)`` without scores.
+  /// - Throws: `.invalidArgument` for a point outside the cube; as ``best(by:includingObservations:)`` without scores.
   public func predict(_ point: [Double]) throws(DFMergeError) -> (mean: Double, sd: Double) {
     if let problem = Optimizer.problem(of: point, dimension: dimension) {
       throw DFMergeError(.invalidArgument, "The point to predict at \(problem).")
@@ -100,7 +100,7 @@ extension Optimizer {
   ///   - point: the point; nil takes the best by posterior mean.
   ///   - count: at least 2.
   /// - Throws: `.invalidArgument` for a point outside the cube or a count outside 2 ... 10,000; as
-  ///   ``best(by:)`` without scores.
+  ///   ``best(by:includingObservations:)`` without scores.
   public func slices(
     at point: [Double]? = nil, count: Int = 33
   ) throws(DFMergeError) -> [Slice] {
@@ -134,7 +134,7 @@ extension Optimizer {
   /// separately it is their geometric mean. With ``OptimizerOptions/inputWarping`` lengths are those
   /// of the warped coordinates.
   ///
-  /// - Throws: as ``best(by:)`` without scores.
+  /// - Throws: as ``best(by:includingObservations:)`` without scores.
   public func lengthScales() throws(DFMergeError) -> [Double] {
     let parts = try model().roles.filter { $0.weight > 0 }.map(\.output.surrogate.kernel)
     if parts.count == 1 { return parts[0].lengthScales }

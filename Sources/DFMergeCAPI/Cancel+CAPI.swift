@@ -32,8 +32,11 @@ public func dfm_cancel_create(_ out: UnsafeMutablePointer<DFMCancelRef?>?) -> df
 
 /// Raises a stop flag: calls that were given it end soon with DFM_ERROR_CANCELLED.
 ///
-/// The one function that may be called from any thread, and from a signal handler of a language
-/// runtime, while another thread uses the handle.
+/// The one function that may be called from any thread while another thread uses the handle; so a
+/// language runtime that runs its handlers between instructions of its own, as Python does, may call
+/// it from one. NOT from a C signal handler: it takes a lock that the interrupted code may hold. Set
+/// a volatile sig_atomic_t there and look at it in a progress callback, or wait for the signal with
+/// sigwait on a thread of its own and call it from that.
 ///
 /// - Parameter cancel: [in] [borrowed] The flag.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER or DFM_ERROR_WRONG_HANDLE.

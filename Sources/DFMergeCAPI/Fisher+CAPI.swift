@@ -12,8 +12,8 @@ public typealias DFMFisherRef = OpaquePointer
 /// - Parameter values: [out] [borrowed] As many floats as the tensor has elements, preset to 0;
 ///   valid during the callback. They must end up finite and 0 or more.
 /// - Parameter count: [out] Number of values.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR
-///   (not a merged tensor of the target).
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+///   (the name is not UTF-8) or DFM_ERROR_MISSING_TENSOR (not a merged tensor of the target).
 @_cdecl("dfm_fisher_data")
 public func dfm_fisher_data(
   _ fisher: DFMFisherRef?, _ name: UnsafePointer<CChar>?,

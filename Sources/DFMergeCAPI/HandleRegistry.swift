@@ -16,10 +16,13 @@ final class HandleRegistry: @unchecked Sendable {
   private var objects: [UInt: any HandleObject] = [:]
   private var next: UInt = 0
 
-  // The high byte puts every handle outside the addresses that a process can have.
-  private static let base: UInt = 0xDF00_0000_0000_0000
+  // The high byte puts every handle outside the addresses that a process can have. The next
+  // twelve bits are from an address of this copy of the library: a process may have another one, in a Python
+  // package for example, and the handles of one must not be those of the other.
+  private let base: UInt
 
   private init() {
+    base = 0xDF00_0000_0000_0000 | (UInt(bitPattern: mutex) >> 4 & 0xFFF) << 44
     mutex.initialize(to: pthread_mutex_t())
     pthread_mutex_init(mutex, nil)
     pthread_atfork(
@@ -33,7 +36,7 @@ final class HandleRegistry: @unchecked Sendable {
     defer { pthread_mutex_unlock(mutex) }
     // Steps of 16, as addresses have: bindings may take the low bits for tags.
     next &+= 16
-    let number = HandleRegistry.base | next
+    let number = base | (next & 0xFFF_FFFF_FFFF)
     objects[number] = object
     return OpaquePointer(bitPattern: number)
   }

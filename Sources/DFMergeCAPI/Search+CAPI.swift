@@ -58,8 +58,8 @@ public func dfm_search_create(
 /// Sets the callback that scores a candidate.
 ///
 /// - Parameter search: [inout] [borrowed] The search.
-/// - Parameter callback: [in] The function; called on the thread that calls dfm_search_run.
-/// - Parameter user: [in] [borrowed] [nullable] Passed to the callback.
+/// - Parameter callback: [in] [kept] The function; called on the thread that calls dfm_search_run.
+/// - Parameter user: [in] [kept] [nullable] Passed to the callback.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
 @_cdecl("dfm_search_set_evaluate")
 public func dfm_search_set_evaluate(
@@ -77,8 +77,8 @@ public func dfm_search_set_evaluate(
 /// cost, and tells the scores of all of it, the subset included.
 ///
 /// - Parameter search: [inout] [borrowed] The search.
-/// - Parameter callback: [in] The function; called on the thread that calls dfm_search_run.
-/// - Parameter user: [in] [borrowed] [nullable] Passed to the callback.
+/// - Parameter callback: [in] [kept] The function; called on the thread that calls dfm_search_run.
+/// - Parameter user: [in] [kept] [nullable] Passed to the callback.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
 ///   (also without the option subset_share).
 @_cdecl("dfm_search_set_evaluate_subset")
@@ -95,9 +95,9 @@ public func dfm_search_set_evaluate_subset(
 /// Sets the callback that measures Fisher values. Not needed with the option fisher = "none".
 ///
 /// - Parameter search: [inout] [borrowed] The search.
-/// - Parameter callback: [in] The function; called on the thread that calls dfm_search_run or
+/// - Parameter callback: [in] [kept] The function; called on the thread that calls dfm_search_run or
 ///   dfm_search_apply.
-/// - Parameter user: [in] [borrowed] [nullable] Passed to the callback.
+/// - Parameter user: [in] [kept] [nullable] Passed to the callback.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
 @_cdecl("dfm_search_set_fisher")
 public func dfm_search_set_fisher(
@@ -113,8 +113,8 @@ public func dfm_search_set_fisher(
 /// Sets the callback that hears of progress. Optional.
 ///
 /// - Parameter search: [inout] [borrowed] The search.
-/// - Parameter callback: [in] The function; called on the thread that calls dfm_search_run.
-/// - Parameter user: [in] [borrowed] [nullable] Passed to the callback.
+/// - Parameter callback: [in] [kept] The function; called on the thread that calls dfm_search_run.
+/// - Parameter user: [in] [kept] [nullable] Passed to the callback.
 /// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
 @_cdecl("dfm_search_set_progress")
 public func dfm_search_set_progress(
@@ -154,10 +154,11 @@ public func dfm_search_describe(
 /// - Parameter search: [inout] [borrowed] The search.
 /// - Parameter journal: [in] [borrowed] [nullable] Path of the journal, made or continued; NULL
 ///   for none.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE (no
-///   callback, or a call from inside one), DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_LOCKED,
-///   DFM_ERROR_JOURNAL_DAMAGED, DFM_ERROR_JOURNAL_MISMATCH, DFM_ERROR_ALL_TRIALS_FAILED,
-///   DFM_ERROR_CANCELLED or DFM_ERROR_CALLBACK_FAILED.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+///   (the path is not UTF-8), DFM_ERROR_INVALID_STATE (no callback, or a call from inside one),
+///   DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_LOCKED, DFM_ERROR_JOURNAL_DAMAGED,
+///   DFM_ERROR_JOURNAL_MISMATCH, DFM_ERROR_ALL_TRIALS_FAILED, DFM_ERROR_CANCELLED or
+///   DFM_ERROR_CALLBACK_FAILED.
 @_cdecl("dfm_search_run")
 public func dfm_search_run(
   _ search: DFMSearchRef?, _ journal: UnsafePointer<CChar>?

@@ -56,8 +56,17 @@ final class CallbackHost: SearchHost {
   var fisherCallback: (dfm_fisher_fn, UnsafeMutableRawPointer?)?
   var progressCallback: (dfm_progress_fn, UnsafeMutableRawPointer?)?
   private let tasks: Int
+  /// What an evaluation writes: `tasks` scores, then as many variances. Kept from trial to trial; a
+  /// search has one evaluation under way at a time.
+  private let answers: UnsafeMutablePointer<Double>
 
-  init(tasks: Int) { self.tasks = tasks }
+  init(tasks: Int) {
+    self.tasks = tasks
+    answers = .allocate(capacity: 2 * tasks)
+    answers.initialize(repeating: .nan, count: 2 * tasks)
+  }
+
+  deinit { answers.deallocate() }
 
   func evaluate(_ trial: TrialRequest) throws(DFMergeError) -> Evaluation {
     guard let (callback, user) = evaluateCallback else {
@@ -81,13 +90,16 @@ final class CallbackHost: SearchHost {
     of trial: TrialRequest, _ callback: dfm_evaluate_fn, _ user: UnsafeMutableRawPointer?,
     _ which: String
   ) throws(DFMergeError) -> Evaluation {
-    var scores = [Double](repeating: .nan, count: tasks)
-    var variances = [Double](repeating: .nan, count: tasks)
+    answers.update(repeating: .nan, count: 2 * tasks)
+    let variances = answers + tasks
     let answer = callback(
-      user, Int64(trial.number), trial.coefficients, Int64(trial.coefficients.count), &scores,
-      &variances, Int64(tasks))
+      user, Int64(trial.number), trial.coefficients, Int64(trial.coefficients.count), answers,
+      variances, Int64(tasks))
     switch answer {
-    case Int32(DFM_CALLBACK_OK): return .scores(scores, variances: variances)
+    case Int32(DFM_CALLBACK_OK):
+      return .scores(
+        Array(UnsafeBufferPointer(start: answers, count: tasks)),
+        variances: Array(UnsafeBufferPointer(start: variances, count: tasks)))
     case Int32(DFM_CALLBACK_TRIAL_FAILED): return .failed
     default:
       throw CallbackHost.stop(which, answer)

@@ -32,12 +32,14 @@ private let statusNames: [dfm_status: StaticText] = {
 
 /// Runs the body of a C function: the only place that turns an error into a status and a message.
 ///
-/// The message is cleared on entry. A failure keeps the error's message for
+/// The message is cleared on entry, and again at the end of a success, because calls from inside a
+/// callback may have left theirs. A failure keeps the error's message for
 /// `dfm_last_error_message`, on the thread that made the call.
 package func guarded(_ body: () throws(DFMergeError) -> Void) -> dfm_status {
   ErrorMessage.clear()
   do throws(DFMergeError) {
     try body()
+    ErrorMessage.clear()
     return 0
   } catch {
     ErrorMessage.set(error.message.isEmpty ? error.description : error.message)

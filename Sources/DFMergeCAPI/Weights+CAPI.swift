@@ -26,8 +26,9 @@ public func dfm_weights_create(
 ///
 /// - Parameter path: [in] [borrowed] File or folder.
 /// - Parameter out: [out] [owned] The new handle; free it with dfm_weights_free.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_FILE_NOT_FOUND, DFM_ERROR_IO_FAILURE,
-///   DFM_ERROR_INVALID_FORMAT or DFM_ERROR_UNSUPPORTED.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_INVALID_ARGUMENT (the path is empty
+///   or not UTF-8), DFM_ERROR_FILE_NOT_FOUND, DFM_ERROR_IO_FAILURE, DFM_ERROR_INVALID_FORMAT or
+///   DFM_ERROR_UNSUPPORTED.
 @_cdecl("dfm_weights_open")
 public func dfm_weights_open(
   _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<DFMWeightsRef?>?
@@ -69,7 +70,7 @@ public func dfm_weights_share(
 /// - Parameter shape: [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank
 ///   0.
 /// - Parameter rank: [in] Number of axes, 0 for a scalar.
-/// - Parameter data: [in] [borrowed] [nullable] First element, any alignment; may be NULL for a
+/// - Parameter data: [in] [kept] [nullable] First element, any alignment; may be NULL for a
 ///   tensor without elements.
 /// - Parameter byte_length: [in] Exact size of the tensor in bytes.
 /// - Parameter writable: [in] 1 when the library may write the memory (a target), 0 otherwise.
@@ -83,20 +84,7 @@ public func dfm_weights_add(
 ) -> dfm_status {
   guarded { () throws(DFMergeError) in
     let box = try Handle.get(weights, as: WeightsBox.self, argument: "weights")
-    let name = try text(name, "name")
-    guard let type = DType(rawValue: dtype) else {
-      throw DFMergeError(
-        .invalidArgument,
-        "Tensor '\(name)' has the unknown dtype number \(dtype); use "
-          + "DFM_DTYPE_*.",
-        context: ["tensor": name])
-    }
-    guard rank <= 64 else {
-      throw DFMergeError(
-        .invalidArgument, "Tensor '\(name)' has rank \(rank); the most is 64.",
-        context: ["tensor": name])
-    }
-    let sizes = try Shape(try items(shape, rank, "shape").map(Int.init))
+    let (name, type, sizes) = try tensorArguments(name, dtype, shape, rank)
     let size = try count(byte_length, "byte_length")
     guard data != nil || size == 0 else {
       throw DFMergeError(
@@ -143,10 +131,12 @@ public func dfm_weights_describe(
 ///
 /// - Parameter weights: [in] [borrowed] The set.
 /// - Parameter name: [in] [borrowed] The tensor's name.
-/// - Parameter data: [out] [borrowed] First byte, to be read only; valid until the handle is
-///   freed. NULL may be stored for a tensor without elements.
+/// - Parameter data: [out] [borrowed] First byte, to be read only unless the memory was added as
+///   writable or made by dfm_weights_allocate; valid until the handle is freed. NULL may be stored
+///   for a tensor without elements.
 /// - Parameter byte_length: [out] Size in bytes.
-/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR.
+/// - Returns: DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+///   (the name is not UTF-8) or DFM_ERROR_MISSING_TENSOR.
 @_cdecl("dfm_weights_data")
 public func dfm_weights_data(
   _ weights: DFMWeightsRef?, _ name: UnsafePointer<CChar>?,

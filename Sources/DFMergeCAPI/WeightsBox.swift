@@ -37,7 +37,8 @@ final class WeightsBox: HandleObject {
   }
 
   func add(
-    name: String, dtype: DType, shape: Shape, bytes: UnsafeMutableRawBufferPointer, writable: Bool
+    name: String, dtype: DType, shape: Shape, bytes: UnsafeMutableRawBufferPointer, writable: Bool,
+    owner: AnyObject? = nil
   ) throws(DFMergeError) {
     guard case .lent(var tensors) = content else {
       throw DFMergeError(
@@ -46,9 +47,11 @@ final class WeightsBox: HandleObject {
     }
     let lent = Lent(
       view: try TensorView(
-        name: name, dtype: dtype, shape: shape, bytes: UnsafeRawBufferPointer(bytes)),
+        name: name, dtype: dtype, shape: shape, bytes: UnsafeRawBufferPointer(bytes),
+        owner: owner),
       mutable: writable
-        ? try MutableTensorView(name: name, dtype: dtype, shape: shape, bytes: bytes) : nil)
+        ? try MutableTensorView(
+          name: name, dtype: dtype, shape: shape, bytes: bytes, owner: owner) : nil)
     // Given up first, so that the array is grown in place: a model may have 100,000 tensors.
     content = .lent([])
     tensors.append(lent)
@@ -85,5 +88,26 @@ final class WeightsBox: HandleObject {
       views.append(view)
     }
     return views
+  }
+
+  /// A tensor for others to share, whose memory the library keeps alive.
+  /// - Throws: `.missingTensor`; `.invalidState` for memory that the host has lent.
+  func exported(_ name: String) throws(DFMergeError) -> DLPackExport.Tensor {
+    let source = try source()
+    guard let tensor = source.tensor(named: name) else {
+      throw DFMergeError(
+        .missingTensor, "There is no tensor '\(name)' in \(label).", context: ["tensor": name])
+    }
+    let isLent = if case .lent = content { true } else { false }
+    guard !isLent || tensor.owner != nil else {
+      throw DFMergeError(
+        .invalidState,
+        "Tensor '\(name)' of \(label) is the host's own memory, which the library cannot keep "
+          + "alive; hand it out yourself.", context: ["tensor": name])
+    }
+    return DLPackExport.Tensor(
+      dtype: tensor.dtype, shape: tensor.shape.dimensions,
+      address: UnsafeMutableRawPointer(mutating: tensor.bytes.baseAddress), isReadOnly: !isLent,
+      owner: tensor.owner ?? source)
   }
 }

@@ -126,7 +126,10 @@ public struct OptionValues: Sendable {
       guard let number = value?.doubleValue else { return false }
       return number.isFinite && range.contains(number)
     }
-    func namesMatch(_ keys: some Collection<String>) -> Bool { Set(keys) == Set(models) }
+    func namesMatch(_ keys: some Collection<String>) -> Bool {
+      // Two models of one name: which is meant cannot be told.
+      Set(keys) == Set(models) && Set(models).count == models.count
+    }
 
     switch option.kind {
     case .number(let range):

@@ -33,14 +33,15 @@ package struct MergeExecutor: Sendable {
   ///   - threads: 0 means one per available core.
   ///   - groups: the group of each entry of the plan, for methods with coefficients by group.
   package init(
-    plan: MergePlan, target: [MutableTensorView], threads: Int, groups: [Int]
+    plan: MergePlan, target: [MutableTensorView], threads: Int, completed: CompletedBytes? = nil,
+    groups: [Int]
   ) throws(DFMergeError) {
     let settings = try MergeSettings(.object(["threads": .int(Int64(min(threads, 1024)))]))
     let resources = try MergeResources(
       plan, method: nil, settings: settings, toFiles: false, readsFiles: false)
     self.init(
       plan: plan, target: .memory(target), resources: resources, settings: settings,
-      readsFiles: false, groups: groups)
+      readsFiles: false, completed: completed, groups: groups)
   }
 
   /// For one merge; `resources` are those of the plan and the method.

@@ -1,12 +1,12 @@
 import Glibc
 
 /// A lock with a signal: one thread at a time inside `locked`, which can wait for the others there.
-final class Monitor: @unchecked Sendable {
+package final class Monitor: @unchecked Sendable {
   // Sendable: the system's mutex and condition are made to be shared.
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  package init() {
     mutex.initialize(to: pthread_mutex_t())
     condition.initialize(to: pthread_cond_t())
     pthread_mutex_init(mutex, nil)
@@ -21,7 +21,7 @@ final class Monitor: @unchecked Sendable {
   }
 
   /// The result of `body`, alone under the lock.
-  func locked<Result, Failure: Error>(
+  package func locked<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
@@ -30,8 +30,8 @@ final class Monitor: @unchecked Sendable {
   }
 
   /// Leaves the lock until another thread calls `wakeAll`; inside `locked` only.
-  func wait() { pthread_cond_wait(condition, mutex) }
+  package func wait() { pthread_cond_wait(condition, mutex) }
 
   /// Wakes the threads that wait; inside `locked` only.
-  func wakeAll() { pthread_cond_broadcast(condition) }
+  package func wakeAll() { pthread_cond_broadcast(condition) }
 }

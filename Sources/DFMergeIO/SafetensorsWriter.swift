@@ -4,7 +4,7 @@ import DFMergeCore
 ///
 /// Name all tensors at the start, append the bytes of each in any number of pieces (tensors in any
 /// order, the pieces of one tensor in theirs), then call ``finish(poll:)``. Inside the package,
-/// ``write(_:tensor:at:)`` takes pieces by their place instead, from any thread. The file appears
+/// `write(_:tensor:at:)` takes pieces by their place instead, from any thread. The file appears
 /// complete or not at all: bytes go to a hidden temporary file in the same folder, which `finish`
 /// makes durable and renames. An existing file is replaced in one step; a process that has it
 /// mapped, this one included, keeps the old bytes, so saving over an input is safe. On any error,

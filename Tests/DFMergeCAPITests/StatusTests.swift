@@ -20,6 +20,15 @@ import Testing
     #expect(message == "")
   }
 
+  @Test func successClearsWhatACallFromACallbackLeft() {
+    let outer = guarded { () throws(DFMergeError) in
+      _ = guarded { () throws(DFMergeError) in throw DFMergeError(.invalidState, "inner") }
+      #expect(message == "inner")
+    }
+    #expect(outer == 0)
+    #expect(message == "")
+  }
+
   @Test func failureAlwaysHasAMessage() {
     let failed = guarded { () throws(DFMergeError) in throw DFMergeError(.ioFailure, "") }
     #expect(failed == 200)

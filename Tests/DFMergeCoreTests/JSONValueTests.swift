@@ -67,4 +67,24 @@ import Testing
     // Siblings are not levels.
     _ = try parse("[" + String(repeating: "[],", count: 500) + "{}]")
   }
+
+  @Test func testLiterals_sayWhatTheTextSays() throws {
+    let count = 40
+    let value: JSONValue = [
+      "trials": JSONValue(count), "tasks": ["maths", "code"], "bounds": [0, 1.5], "on": true,
+      "none": nil, "name": "a\(count)", "nested": ["a": [0.5]],
+    ]
+    let text = """
+      {"trials":40,"tasks":["maths","code"],"bounds":[0,1.5],"on":true,"none":null,"name":"a40",
+       "nested":{"a":[0.5]}}
+      """
+    #expect(value == (try JSONValue(parsing: text.utf8, what: "text")))
+    #expect(JSONValue(["a"]) == ["a"] && JSONValue([0.5]) == [0.5] && JSONValue(2.0) == 2.0)
+    let words = ["a", "b"]
+    let numbers = [0.25]
+    #expect(JSONValue(words) == ["a", "b"] && JSONValue(numbers) == [0.25])
+    #expect(JSONValue(["a": .int(1)]) == ["a": 1] && JSONValue(true) == true)
+    let twice: JSONValue = ["a": 1, "a": 2]
+    #expect(twice == ["a": 2])
+  }
 }

@@ -29,6 +29,18 @@ import Testing
     #expect(result.trials.count == 5)
   }
 
+  @Test func testEnqueue_ofMoreThanTheTrialsIsSaid() throws {
+    let fixture = try SearchFixture()
+    let list = (1...3).map { "{\"a\":0.\($0),\"b\":0.5,\"exponent\":0}" }.joined(separator: ",")
+    let search = try fixture.search("{\"trials\":2,\"initial\":2,\"enqueue\":[\(list)]}")
+    #expect(
+      search.warnings == [
+        "3 candidates are enqueued for 2 trials; the last 1 are not evaluated unless trials is raised."
+      ])
+    #expect(
+      try fixture.search("{\"trials\":3,\"initial\":2,\"enqueue\":[\(list)]}").warnings.isEmpty)
+  }
+
   @Test(arguments: [
     ("[{\"coefficients\":[0.7],\"exponent\":0}]", "has 1 coefficients"),
     ("[{\"coefficients\":[0.7,1.5],\"exponent\":0}]", "outside the bounds"),

@@ -51,7 +51,7 @@ final class SearchFixture: SearchHost {
     made.append(memory)
     target = [
       try MutableTensorView(
-        name: "w", dtype: .f32, shape: try Shape([count]), bytes: memory.bytes)
+        name: "w", dtype: .f32, shape: try Shape([count]), bytes: memory.bytes, owner: memory)
     ]
     buffers = made
   }
@@ -59,7 +59,7 @@ final class SearchFixture: SearchHost {
   /// What stands in the target.
   var merged: [Float] { Array(target[0].bytes.bindMemory(to: Float.self)) }
 
-  func search(_ options: String = "{}") throws -> Search {
+  func search(_ options: String = "{}") throws -> sending Search {
     var members = try JSONValue(parsing: options.utf8, what: "options").objectValue ?? [:]
     members["tasks"] = members["tasks"] ?? .array([.string("a"), .string("b")])
     return try Search(target: target, base: base, models: models, options: .object(members))
@@ -139,5 +139,26 @@ final class TemporaryPath {
     String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init).filter {
       !$0.contains("\"type\":\"timing\"") && !$0.contains("\"type\":\"session\"")
     }
+  }
+}
+
+/// A folder that is removed with the object, and the files in it.
+final class TemporaryFolder {
+  let path: String
+  init() {
+    var template = Array("/tmp/dfmerge-test-XXXXXX".utf8CString)
+    path = mkdtemp(&template).map { String(cString: UnsafePointer($0)) } ?? "/tmp/dfmerge-test"
+  }
+  deinit {
+    guard let folder = opendir(path) else { return }
+    while let entry = readdir(folder) {
+      withUnsafePointer(to: &entry.pointee.d_name) {
+        _ = $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+          unlink(path + "/" + String(cString: $0))
+        }
+      }
+    }
+    closedir(folder)
+    rmdir(path)
   }
 }

@@ -157,12 +157,14 @@ import Testing
     _ = try fixture.search(#"{"trials":2}"#).run(journal: journal.path, host: fixture)
     let error = #expect(throws: DFMergeError.self) { try StudyFixture.study(journal: journal) }
     #expect(error?.code == .journalMismatch)
+    #expect(error?.message.contains("is that of a search, not of an optimiser") == true)
     let other = TemporaryPath("other.jsonl")
     _ = try StudyFixture.study(journal: other).ask()
     let second = #expect(throws: DFMergeError.self) {
       try fixture.search(#"{"trials":2}"#).run(journal: other.path, host: fixture)
     }
     #expect(second?.code == .journalMismatch)
+    #expect(second?.message.contains("is that of an optimiser, not of a search") == true)
   }
 
   @Test func testJournal_isLockedWhileOpen() throws {

@@ -6,12 +6,13 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Two GNU functions that the system headers show only under _GNU_SOURCE, which a header that is
+/* Three GNU functions that the system headers show only under _GNU_SOURCE, which a header that is
  * imported as a module cannot set for the headers it includes. */
 extern int dfmk_sched_getaffinity(int pid, unsigned long size, void *mask)
     __asm__("sched_getaffinity");
 extern int dfmk_pthread_timedjoin(pthread_t thread, void **result,
                                   const struct timespec *deadline) __asm__("pthread_timedjoin_np");
+extern int dfmk_pthread_setname(pthread_t thread, const char *name) __asm__("pthread_setname_np");
 
 /** The number of CPUs that this thread may run on, at least 1. */
 static inline int64_t dfmk_available_cpus(void) {

@@ -107,7 +107,9 @@ typedef int32_t (*dfm_evaluate_fn)(void *user, int64_t trial, const double *coef
 typedef int32_t (*dfm_fisher_fn)(void *user, int64_t model, double coefficient, dfm_fisher *fisher);
 
 /** Reports progress: `done` of `total` units of `phase` ("trial", "fisher", "merge").
- * best is the best score so far, NaN before there is one. Any other answer than 0 stops the run. */
+ * Trials and Fisher measurements are reported as they end, merges in bytes and about fifty times a
+ * second: a binding may handle its signals here. best is the best score so far, NaN before there is
+ * one. Any other answer than 0 stops the run. */
 typedef int32_t (*dfm_progress_fn)(void *user, const char *phase, int64_t done, int64_t total,
                                    double best);
 

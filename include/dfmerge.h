@@ -124,7 +124,9 @@ typedef int32_t (*dfm_evaluate_fn)(void *user, int64_t trial, const double *coef
 typedef int32_t (*dfm_fisher_fn)(void *user, int64_t model, double coefficient, dfm_fisher *fisher);
 
 /** Reports progress: `done` of `total` units of `phase` ("trial", "fisher", "merge").
- * best is the best score so far, NaN before there is one. Any other answer than 0 stops the run. */
+ * Trials and Fisher measurements are reported as they end, merges in bytes and about fifty times a
+ * second: a binding may handle its signals here. best is the best score so far, NaN before there is
+ * one. Any other answer than 0 stops the run. */
 typedef int32_t (*dfm_progress_fn)(void *user, const char *phase, int64_t done, int64_t total,
                                    double best);
 
@@ -182,8 +184,11 @@ dfm_status dfm_cancel_create(dfm_cancel **out);
 /**
  * Raises a stop flag: calls that were given it end soon with DFM_ERROR_CANCELLED.
  *
- * The one function that may be called from any thread, and from a signal handler of a language
- * runtime, while another thread uses the handle.
+ * The one function that may be called from any thread while another thread uses the handle; so a
+ * language runtime that runs its handlers between instructions of its own, as Python does, may call
+ * it from one. NOT from a C signal handler: it takes a lock that the interrupted code may hold. Set
+ * a volatile sig_atomic_t there and look at it in a progress callback, or wait for the signal with
+ * sigwait on a thread of its own and call it from that.
  *
  * @param cancel [in] [borrowed] The flag.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER or DFM_ERROR_WRONG_HANDLE.
@@ -206,6 +211,65 @@ dfm_status dfm_cancel_reset(dfm_cancel *cancel);
  */
 void dfm_cancel_free(dfm_cancel *cancel);
 
+/* ---- DLPack ---------------------------------------------------------------------------------- */
+
+/**
+ * Adds a tensor whose memory the library makes, preset to 0: writable, aligned to 64 bytes, found
+ * with dfm_weights_data.
+ *
+ * @param weights [inout] [borrowed] A handle of dfm_weights_create.
+ * @param name [in] [borrowed] The tensor's name, unique in this set.
+ * @param dtype [in] One of DFM_DTYPE_*.
+ * @param shape [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank
+ *     0.
+ * @param rank [in] Number of axes, 0 for a scalar.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+ *     (sizes that do not fit, an unknown dtype), DFM_ERROR_INVALID_STATE (an opened file) or
+ *     DFM_ERROR_OUT_OF_MEMORY.
+ */
+dfm_status dfm_weights_allocate(dfm_weights *weights, const char *name, int32_t dtype,
+    const int64_t *shape, int64_t rank);
+
+/**
+ * Hands a tensor out as a DLPack structure, without a copy: of an opened checkpoint (mapped
+ * memory, read-only), or made by dfm_weights_allocate (writable).
+ *
+ * The structure keeps the memory alive by itself, also when the set is freed, until its deleter is
+ * called, from any thread. Rows are contiguous; the strides are filled in.
+ *
+ * @param weights [in] [borrowed] The set.
+ * @param name [in] [borrowed] The tensor's name.
+ * @param major [in] DLPack's major version: 1 for a DLManagedTensorVersioned, 0 for the
+ *     DLManagedTensor from before, which read-only memory cannot have.
+ * @param out [out] [owned] The structure; whoever takes it calls its deleter once.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_MISSING_TENSOR,
+ *     DFM_ERROR_INVALID_ARGUMENT (another version), DFM_ERROR_INVALID_STATE (memory that the host
+ *     has lent: it is not the library's to hand out), DFM_ERROR_UNSUPPORTED (read-only in version 0)
+ *     or DFM_ERROR_OUT_OF_MEMORY.
+ */
+dfm_status dfm_weights_dlpack(dfm_weights *weights, const char *name, int32_t major, void **out);
+
+/**
+ * Hands one tensor's Fisher values out as a DLPack structure of float32, writable, in the tensor's
+ * shape, without a copy.
+ *
+ * Values count for the search where they are written before the callback returns. The memory stays
+ * until the structure's deleter is called, from any thread.
+ *
+ * @param fisher [inout] [borrowed] The handle that the Fisher callback was given.
+ * @param name [in] [borrowed] The tensor's name in the target.
+ * @param shape [in] [borrowed] [nullable] Sizes to give it, with as many elements as there
+ *     are values; NULL for one axis.
+ * @param rank [in] Number of axes of shape.
+ * @param major [in] DLPack's major version, as for dfm_weights_dlpack.
+ * @param out [out] [owned] The structure; whoever takes it calls its deleter once.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_MISSING_TENSOR (not
+ *     a merged tensor of the target), DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_INVALID_ARGUMENT (another
+ *     version) or DFM_ERROR_OUT_OF_MEMORY.
+ */
+dfm_status dfm_fisher_dlpack(dfm_fisher *fisher, const char *name, const int64_t *shape,
+    int64_t rank, int32_t major, void **out);
+
 /* ---- Fisher ---------------------------------------------------------------------------------- */
 
 /**
@@ -216,8 +280,8 @@ void dfm_cancel_free(dfm_cancel *cancel);
  * @param values [out] [borrowed] As many floats as the tensor has elements, preset to 0;
  *     valid during the callback. They must end up finite and 0 or more.
  * @param count [out] Number of values.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR
- *     (not a merged tensor of the target).
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+ *     (the name is not UTF-8) or DFM_ERROR_MISSING_TENSOR (not a merged tensor of the target).
  */
 dfm_status dfm_fisher_data(dfm_fisher *fisher, const char *name, float **values, int64_t *count);
 
@@ -603,8 +667,8 @@ dfm_status dfm_search_create(const char *options, dfm_weights *base, dfm_weights
  * Sets the callback that scores a candidate.
  *
  * @param search [inout] [borrowed] The search.
- * @param callback [in] The function; called on the thread that calls dfm_search_run.
- * @param user [in] [borrowed] [nullable] Passed to the callback.
+ * @param callback [in] [kept] The function; called on the thread that calls dfm_search_run.
+ * @param user [in] [kept] [nullable] Passed to the callback.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
  */
 dfm_status dfm_search_set_evaluate(dfm_search *search, dfm_evaluate_fn callback, void *user);
@@ -615,8 +679,8 @@ dfm_status dfm_search_set_evaluate(dfm_search *search, dfm_evaluate_fn callback,
  * cost, and tells the scores of all of it, the subset included.
  *
  * @param search [inout] [borrowed] The search.
- * @param callback [in] The function; called on the thread that calls dfm_search_run.
- * @param user [in] [borrowed] [nullable] Passed to the callback.
+ * @param callback [in] [kept] The function; called on the thread that calls dfm_search_run.
+ * @param user [in] [kept] [nullable] Passed to the callback.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE
  *     (also without the option subset_share).
  */
@@ -626,9 +690,9 @@ dfm_status dfm_search_set_evaluate_subset(dfm_search *search, dfm_evaluate_fn ca
  * Sets the callback that measures Fisher values. Not needed with the option fisher = "none".
  *
  * @param search [inout] [borrowed] The search.
- * @param callback [in] The function; called on the thread that calls dfm_search_run or
+ * @param callback [in] [kept] The function; called on the thread that calls dfm_search_run or
  *     dfm_search_apply.
- * @param user [in] [borrowed] [nullable] Passed to the callback.
+ * @param user [in] [kept] [nullable] Passed to the callback.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
  */
 dfm_status dfm_search_set_fisher(dfm_search *search, dfm_fisher_fn callback, void *user);
@@ -637,8 +701,8 @@ dfm_status dfm_search_set_fisher(dfm_search *search, dfm_fisher_fn callback, voi
  * Sets the callback that hears of progress. Optional.
  *
  * @param search [inout] [borrowed] The search.
- * @param callback [in] The function; called on the thread that calls dfm_search_run.
- * @param user [in] [borrowed] [nullable] Passed to the callback.
+ * @param callback [in] [kept] The function; called on the thread that calls dfm_search_run.
+ * @param user [in] [kept] [nullable] Passed to the callback.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_INVALID_STATE.
  */
 dfm_status dfm_search_set_progress(dfm_search *search, dfm_progress_fn callback, void *user);
@@ -663,10 +727,11 @@ dfm_status dfm_search_describe(dfm_search *search, dfm_text **out);
  * @param search [inout] [borrowed] The search.
  * @param journal [in] [borrowed] [nullable] Path of the journal, made or continued; NULL
  *     for none.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_STATE (no
- *     callback, or a call from inside one), DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_LOCKED,
- *     DFM_ERROR_JOURNAL_DAMAGED, DFM_ERROR_JOURNAL_MISMATCH, DFM_ERROR_ALL_TRIALS_FAILED,
- *     DFM_ERROR_CANCELLED or DFM_ERROR_CALLBACK_FAILED.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+ *     (the path is not UTF-8), DFM_ERROR_INVALID_STATE (no callback, or a call from inside one),
+ *     DFM_ERROR_IO_FAILURE, DFM_ERROR_FILE_LOCKED, DFM_ERROR_JOURNAL_DAMAGED,
+ *     DFM_ERROR_JOURNAL_MISMATCH, DFM_ERROR_ALL_TRIALS_FAILED, DFM_ERROR_CANCELLED or
+ *     DFM_ERROR_CALLBACK_FAILED.
  */
 dfm_status dfm_search_run(dfm_search *search, const char *journal);
 
@@ -751,8 +816,9 @@ dfm_status dfm_weights_create(const char *label, dfm_weights **out);
  *
  * @param path [in] [borrowed] File or folder.
  * @param out [out] [owned] The new handle; free it with dfm_weights_free.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_FILE_NOT_FOUND, DFM_ERROR_IO_FAILURE,
- *     DFM_ERROR_INVALID_FORMAT or DFM_ERROR_UNSUPPORTED.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_INVALID_ARGUMENT (the path is empty
+ *     or not UTF-8), DFM_ERROR_FILE_NOT_FOUND, DFM_ERROR_IO_FAILURE, DFM_ERROR_INVALID_FORMAT or
+ *     DFM_ERROR_UNSUPPORTED.
  */
 dfm_status dfm_weights_open(const char *path, dfm_weights **out);
 
@@ -780,7 +846,7 @@ dfm_status dfm_weights_share(dfm_weights *weights, const char *label, dfm_weight
  * @param shape [in] [borrowed] [nullable] Sizes, outermost axis first; may be NULL for rank
  *     0.
  * @param rank [in] Number of axes, 0 for a scalar.
- * @param data [in] [borrowed] [nullable] First element, any alignment; may be NULL for a
+ * @param data [in] [kept] [nullable] First element, any alignment; may be NULL for a
  *     tensor without elements.
  * @param byte_length [in] Exact size of the tensor in bytes.
  * @param writable [in] 1 when the library may write the memory (a target), 0 otherwise.
@@ -805,10 +871,12 @@ dfm_status dfm_weights_describe(dfm_weights *weights, dfm_text **out);
  *
  * @param weights [in] [borrowed] The set.
  * @param name [in] [borrowed] The tensor's name.
- * @param data [out] [borrowed] First byte, to be read only; valid until the handle is
- *     freed. NULL may be stored for a tensor without elements.
+ * @param data [out] [borrowed] First byte, to be read only unless the memory was added as
+ *     writable or made by dfm_weights_allocate; valid until the handle is freed. NULL may be stored
+ *     for a tensor without elements.
  * @param byte_length [out] Size in bytes.
- * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE or DFM_ERROR_MISSING_TENSOR.
+ * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT
+ *     (the name is not UTF-8) or DFM_ERROR_MISSING_TENSOR.
  */
 dfm_status dfm_weights_data(dfm_weights *weights, const char *name, const void **data,
     int64_t *byte_length);

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from abigen import check_ctypes, check_header, check_library, generate
+from abigen import check_ctypes, check_header, check_library, docs, generate, release
 from abigen.model import AbigenError, Interface
 from abigen.project import Project
 from abigen.toolchain import Toolchain
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Generates, or checks with --check. Returns the exit status."""
+    """Generates, freezes with --release, or checks with --check. Returns the exit status."""
     options = _parser().parse_args(arguments)
     scratch = Path(options.scratch_path) if options.scratch_path else _ROOT / ".build"
     project = Project(_ROOT, scratch.resolve())
@@ -25,9 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
         project.build(toolchain)
         interface = project.interface(toolchain)
         generated = generate.files(interface, project.types_header, toolchain)
+        generated |= docs.files(project.root, interface)
         if options.check:
             return _report(check(project, interface, generated, library, toolchain))
-        for name in generate.write(project.root, generated):
+        written = generate.write(project.root, generated)
+        written += release.write(project.root) if options.release else []
+        for name in written:
             print(f"abigen: wrote {name}")
         print(f"abigen: {len(interface.functions)} functions are up to date")
         return 0
@@ -59,6 +62,7 @@ def check(
     if not problems:
         table, record = project.root / generate.FFI, project.root / generate.RECORD
         problems += check_ctypes.check(header, table, record)
+        problems += release.check(project.root, library)
     if library is not None:
         problems += check_library.check(library, interface, toolchain)
         if not problems:
@@ -80,8 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="abigen", description="Writes the C header and the files derived from it."
     )
-    parser.add_argument(
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
         "--check", action="store_true", help="compare and verify instead of writing"
+    )
+    action.add_argument(
+        "--release",
+        action="store_true",
+        help="write, and freeze the interface of this version in include/abi/released; refused "
+        "where it lacks what a released version had",
     )
     parser.add_argument("--library", help="with --check: the built libdfmerge.so to verify as well")
     parser.add_argument("--scratch-path", help="SwiftPM's build folder (default: .build)")

@@ -11,7 +11,8 @@ _LIST_ITEM = re.compile(r"- (\w+):\s*(.*)")
 _RETURNS = re.compile(r"- Returns:\s*(.*)")
 _TAG = re.compile(r"\[([^\]]*)\]\s*")
 _DIRECTIONS = ("in", "out", "inout")
-_OWNERSHIPS = ("borrowed", "owned")
+_OWNERSHIPS = ("borrowed", "kept", "owned")
+_STATUS_NAME = re.compile(r"\bDFM_(?:OK|ERROR_\w+)\b")
 _STATUS = ["0, or one of DFM_ERROR_*; the message is dfm_last_error_message()."]
 
 
@@ -112,6 +113,12 @@ def check(doc: DocComment, parameters: dict[str, str], returns: str) -> None:
         raise AbigenError("documents a result but returns nothing")
     if returns not in ("void", "dfm_status") and not doc.returns:
         raise AbigenError("does not document its result: `- Returns: ...`")
+
+
+def statuses(function: Function) -> list[str]:
+    """The statuses that the doc comment names, in its order; none where it names none."""
+    found = _STATUS_NAME.findall(" ".join(function.doc.returns))
+    return list(dict.fromkeys(found)) if function.returns == "dfm_status" else []
 
 
 def c_comment(function: Function) -> list[str]:

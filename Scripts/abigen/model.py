@@ -14,7 +14,7 @@ class ParameterDoc:
     """The doc comment of one parameter: ``[in] [nullable] text``."""
 
     direction: str  # "in", "out" or "inout"
-    ownership: str | None  # "borrowed", "owned" or None
+    ownership: str | None  # "borrowed", "kept", "owned" or None
     nullable: bool
     lines: list[str]
 

@@ -83,5 +83,7 @@ def _macros(version: Version) -> str:
 
 
 def _heading(title: str) -> str:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title).capitalize()
+    first, *others = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title).split(" ")
+    # Names of things that begin with two capitals keep them.
+    spaced = " ".join([first, *(w if w[:2].isupper() else w.lower() for w in others)])
     return f"/* ---- {spaced} ".ljust(_WIDTH - 3, "-") + " */"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from abigen import doc_comments
 from abigen.model import Function, Interface
 
 
@@ -35,6 +36,7 @@ def _function(function: Function) -> dict[str, Any]:
     return {
         "name": function.name,
         "returns": function.returns,
+        "statuses": doc_comments.statuses(function),
         "parameters": [
             {
                 "name": parameter.name,

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from abigen import cli, generate
+from abigen import cli, docs, generate
 from abigen.model import AbigenError
 from abigen.project import MODULE, Project
 from abigen.toolchain import Toolchain
@@ -27,6 +27,10 @@ def run(root: Path, *arguments: str) -> int:
 def test_generate_then_check(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(root) == 0
     assert f"wrote {generate.HEADER}" in capsys.readouterr().out
+    assert run(root, "--check") == 1
+    assert "no record of a released version" in capsys.readouterr().err
+    assert run(root, "--release") == 0
+    assert "wrote include/abi/released/1.2.3.json" in capsys.readouterr().out
     assert run(root, "--check") == 0
     assert "all checks passed" in capsys.readouterr().out
 
@@ -45,6 +49,30 @@ def test_check_fails_for_each_edited_file(
         file.write("\n")
     assert run(root, "--check") == 1
     assert f"error: {name} is not what the sources give" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [docs.ERRORS, docs.OWNERSHIP])
+def test_check_fails_for_an_edited_table(
+    root: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(root, "--release") == 0
+    path = root / name
+    path.write_text(path.read_text().replace("More.", "More words, by hand."), encoding="utf-8")
+    assert run(root, "--check") == 0
+    path.write_text(path.read_text().replace(" | ", " | edited ", 1), encoding="utf-8")
+    capsys.readouterr()
+    assert run(root, "--check") == 1
+    assert f"error: {name} is not what the sources give" in capsys.readouterr().err
+
+
+def test_check_fails_for_an_interface_that_shrank(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(root, "--release") == 0
+    released = root / "include/abi/released/1.2.3.json"
+    released.write_text(released.read_text().replace("dfm_box_free", "dfm_box_open"))
+    assert run(root, "--check") == 1
+    assert "the function dfm_box_open of version 1.2.3 is gone" in capsys.readouterr().err
 
 
 def test_check_fails_for_a_bad_library(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

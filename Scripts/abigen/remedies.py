@@ -1,0 +1,30 @@
+"""What usually helps, for docs/errors.md; the message of a failure is always more specific."""
+
+#: By the name that dfm_status_name gives.
+REMEDIES = {
+    "invalid_argument": "Correct the argument that the message names.",
+    "null_pointer": "Pass what the message names; only what is marked [nullable] may be NULL.",
+    "wrong_handle": "Pass a live handle of the type that the message names.",
+    "shape_mismatch": "Give tensors of one name the same shape, or say what to do in the settings.",
+    "dtype_mismatch": "Use F64, F32, F16 or BF16.",
+    "missing_tensor": "Check the names; say in the settings what to do about missing tensors.",
+    "unknown_name": "Use one of the names that the message lists.",
+    "invalid_option": "Give the option a value within the limits that the message states.",
+    "invalid_state": "Make the calls in the order that the message asks for.",
+    "io_failure": "Look at the system's reason: permissions, space, the disk.",
+    "file_not_found": "Check the path and the folder that it is relative to.",
+    "file_locked": "End the other process, or give each its own journal.",
+    "invalid_format": "Fetch or write the file again; it is damaged or of another format.",
+    "invalid_json": "Correct the JSON at the place that the message names.",
+    "journal_damaged": "Restore the journal from a copy, or begin a new one.",
+    "journal_mismatch": "Use the settings that began the journal, or another path.",
+    "unsupported": "Convert the file to what the message says is supported.",
+    "non_finite": "Look for NaN and infinity in the tensor that the message names.",
+    "not_positive_definite": "Check the scores and their variances for extreme values.",
+    "all_trials_failed": "Look at the first reason, in the message; correct the evaluation.",
+    "out_of_memory": "Use fewer threads, a smaller model at a time, or a larger max_memory.",
+    "thread_failure": "Raise the limit on threads, or use fewer.",
+    "cancelled": "Nothing is wrong; continue with the same journal.",
+    "callback_failed": "Look at what your callback returned or raised.",
+    "internal_error": "Please report it, with the message.",
+}

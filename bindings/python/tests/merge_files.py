@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from conftest import torch
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -35,7 +35,7 @@ def array_bytes(arrays: Mapping[str, Any]) -> dict[str, bytes]:
     """The bytes of every numpy array or torch tensor."""
     found = {}
     for name, array in arrays.items():
-        if isinstance(array, torch.Tensor):
+        if torch and isinstance(array, torch.Tensor):
             array = array.reshape(-1).view(torch.uint8).numpy()
         found[name] = array.tobytes()
     return found

@@ -124,18 +124,6 @@ def test_an_option_among_the_settings_is_sent_to_the_options() -> None:
         dfmerge.merge(BASE, MODELS, "ties", density=0.5)
 
 
-def test_a_hub_id_is_told_from_a_wrong_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").mkdir()
-    with pytest.raises(dfmerge.InputOutputError, match="snapshot_download"):
-        dfmerge.merge("owner/name", MODELS, "average")
-    for path in ("here/name", "name", "./name", "/owner/name", "a/b/c"):
-        with pytest.raises(dfmerge.InputOutputError, match=f"{path} failed.*exists.$"):
-            dfmerge.merge(path, MODELS, "average")
-
-
 def test_fisher_values_are_counted_against_the_models() -> None:
     with pytest.raises(ValueError, match="has the length 2 but there are 1 models; give one"):
         dfmerge.merge(BASE, MODELS, "fisher", fishers=MODELS * 2)

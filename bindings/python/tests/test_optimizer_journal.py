@@ -68,7 +68,7 @@ def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
 def test_other_parameters_or_options_are_refused(tmp_path: Path) -> None:
     journal = tmp_path / "run.jsonl"
     dfmerge.Optimizer(SPACE, journal=journal).close()
-    with pytest.raises(dfmerge.FormatError, match="option 'seed' is 0, this optimiser's is 7"):
+    with pytest.raises(dfmerge.FormatError, match="option 'seed' is 0, here it is 7"):
         dfmerge.Optimizer(SPACE, journal=journal, seed=7)
     with pytest.raises(dfmerge.FormatError, match="option 'parameters'"):
         dfmerge.Optimizer({**SPACE, "y": (0, 2)}, journal=journal)

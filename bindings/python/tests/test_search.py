@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from conftest import torch
 from search_problem import GOAL, Problem
 
 import dfmerge
-import dfmerge.torch
 
 
 @pytest.mark.parametrize("mode", ["none", "static", "dynamic", "interpolated"])
@@ -217,7 +216,7 @@ def test_a_single_task_may_return_a_number() -> None:
 
 @pytest.mark.parametrize(
     "score",
-    [np.float32(0.5), np.array([0.5]), torch.tensor(0.5, requires_grad=True), 0.5, (0.5, None)],
+    [np.float32(0.5), np.array([0.5]), np.array(0.5), 0.5, (0.5, None)],
 )
 def test_scores_may_be_scalars_of_any_kind(score: Any) -> None:
     problem = Problem()
@@ -226,6 +225,10 @@ def test_scores_may_be_scalars_of_any_kind(score: Any) -> None:
         fisher_mode="none", trials=1, progress=False,
     ).run()  # fmt: skip
     assert result.value == 0.5 and result.trials[0]["variance"] is None
+
+
+def test_scores_may_be_tensors_with_a_gradient() -> None:
+    test_scores_may_be_scalars_of_any_kind(torch.tensor(0.5, requires_grad=True))
 
 
 def test_a_task_without_a_score_is_a_failed_trial() -> None:

@@ -15,7 +15,6 @@ import pytest
 from search_problem import Problem
 
 import dfmerge
-import dfmerge.torch
 
 PROGRAM = Path(__file__).with_name("search_problem.py")
 

@@ -16,7 +16,6 @@ import pytest
 from search_problem import Problem, reproducible
 
 import dfmerge
-import dfmerge.torch
 
 PROGRAM = Path(__file__).with_name("search_problem.py")
 
@@ -162,5 +161,5 @@ def test_a_finished_journal_is_not_evaluated_again(tmp_path: Path) -> None:
 def test_another_seed_is_refused(tmp_path: Path) -> None:
     journal = tmp_path / "run.jsonl"
     Problem().search(trials=3, journal=journal).run()
-    with pytest.raises(dfmerge.FormatError, match="option 'seed' is 0, this search's is 7"):
+    with pytest.raises(dfmerge.FormatError, match="option 'seed' is 0, here it is 7"):
         Problem().search(trials=3, journal=journal, seed=7).run()

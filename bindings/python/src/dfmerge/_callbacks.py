@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import _arrays, _ffi
-from ._interrupt import Interruptible
+from ._calls import Call
+from ._dtypes import BY_NAME, BY_NUMBER
 from ._loader import check, lib
 from ._progress import Progress
 from ._target import Target
+from ._tensor import Tensor
 
 
 class Trial:
@@ -36,28 +38,37 @@ class Trial:
 class FisherBuffers(Mapping[str, Any]):
     """Float32 arrays by tensor name, to be added to in place; 0 at the start.
 
-    Torch tensors where the target's are, else numpy arrays. Valid during the callback only.
+    Torch tensors where the target's are, else numpy arrays; where numpy is not installed,
+    :class:`dfmerge.Tensor`. What is written counts until the callback returns.
     """
 
-    def __init__(self, handle: int, targets: Mapping[str, Any], owner: object) -> None:
+    def __init__(self, handle: int, target: Target, owner: object) -> None:
         self._owner = owner
         self._handle = handle
-        self._targets = targets
+        self._target = target
         self._made: dict[str, Any] = {}
 
     def __len__(self) -> int:
-        return len(self._targets)
+        return len(self._target.merged)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._targets)
+        return iter(self._target.merged)
+
+    def __contains__(self, name: object) -> bool:
+        # Mapping's would make the array to find out.
+        return name in self._target.merged
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
             self._made[name] = self._array(name)
         return self._made[name]
 
-    def _array(self, name: str) -> Any:
-        if name not in self._targets:
+    def tensor(self, name: str) -> Tensor:
+        """The values of one tensor for any framework to take without a copy.
+
+        DLPack capsules are given during the callback only; what was taken keeps its memory.
+        """
+        if name not in self._target.merged:
             raise KeyError(name)
         data, count = ctypes.POINTER(ctypes.c_float)(), ctypes.c_int64()
         check(
@@ -65,22 +76,40 @@ class FisherBuffers(Mapping[str, Any]):
                 self._handle, name.encode(), ctypes.byref(data), ctypes.byref(count)
             )
         )
-        shape = tuple(self._targets[name].shape)
-        like_torch = _arrays.is_torch(self._targets[name])
-        if count.value == 0:
-            return _arrays.empty("float32", shape, like_torch, name)
-        memory = (ctypes.c_float * count.value).from_address(
-            ctypes.cast(data, ctypes.c_void_p).value or 0
-        )
+        shape = self._target.shape(name)
+        address = ctypes.cast(data, ctypes.c_void_p).value or 0
         # The memory is the search's: an array that is kept must keep the search.
-        memory.owner = self._owner  # type: ignore[attr-defined]
-        if like_torch:
-            import torch
+        return Tensor(
+            name,
+            BY_NAME["F32"],
+            shape,
+            address,
+            False,
+            self._owner,
+            _exporter(self._handle, name, shape),
+        )
 
-            return torch.frombuffer(memory, dtype=torch.float32).view(shape)
-        import numpy
+    def _array(self, name: str) -> Any:
+        tensor = self.tensor(name)
+        if _arrays.is_torch(self._target.merged[name]):
+            return tensor.torch()
+        return tensor.numpy() if _arrays.is_installed("numpy") else tensor
 
-        return numpy.ctypeslib.as_array(memory).reshape(shape)
+
+def _exporter(handle: int, name: str, shape: tuple[int, ...]) -> Callable[[int], int]:
+    """Makes DLPack structures; without a reference to the buffers, which hold the arrays made."""
+
+    def export(major: int) -> int:
+        out = ctypes.c_void_p()
+        sizes = (ctypes.c_int64 * len(shape))(*shape)
+        check(
+            lib.dfm_fisher_dlpack(
+                handle, name.encode(), sizes, len(shape), major, ctypes.byref(out)
+            )
+        )
+        return out.value or 0
+
+    return export
 
 
 class FisherRequest:
@@ -102,13 +131,14 @@ class FisherRequest:
         model: str,
         coefficient: float,
         handle: int,
-        targets: Mapping[str, Any],
+        target: Target,
         owner: object,
     ) -> None:
         self.model = model
         self.coefficient = coefficient
-        self.buffers = FisherBuffers(handle, targets, owner)
+        self.buffers = FisherBuffers(handle, target, owner)
         self._handle = handle
+        self._target = target
 
     @property
     def names(self) -> list[str]:
@@ -118,9 +148,22 @@ class FisherRequest:
     def accumulate(self, name: str, gradient: Any, weight: float = 1.0) -> None:
         """Add ``weight * gradient**2`` for the gradient of ONE sample, fused in the library.
 
-        The square of a batch's summed gradient is not a Fisher value.
+        The square of a batch's summed gradient is not a Fisher value. A gradient has the shape of
+        its tensor, or is flat.
         """
         array = _arrays.view(name, gradient, writable=False)
+        dtype = BY_NUMBER[array.dtype].name
+        if dtype not in ("F64", "F32", "F16", "BF16"):
+            raise TypeError(
+                f"the gradient of {name!r} has dtype {dtype}; pass F64, F32, F16 or BF16"
+            )
+        if name in self.buffers and len(array.shape) != 1:
+            shape = self._target.shape(name)
+            if array.shape != shape:
+                raise ValueError(
+                    f"the gradient of {name!r} has the shape {array.shape}, the tensor {shape}; "
+                    "pass one of the tensor's shape, or a flat one"
+                )
         check(
             lib.dfm_fisher_accumulate(
                 self._handle,
@@ -138,7 +181,7 @@ class Callbacks:
 
     def __init__(
         self,
-        guard: Interruptible,
+        call: Call,
         models: Sequence[str],
         groups: Sequence[str],
         tasks: Sequence[str],
@@ -148,38 +191,43 @@ class Callbacks:
         fisher: Callable[[FisherRequest], None] | None,
         progress: Progress,
         owner: object,
+        is_stopped: Callable[[], bool],
     ) -> None:
         def scoring(function: Callable[[Trial], Any], name: str) -> Any:
             def on_evaluate(
                 user: Any, number: int, values: Any, count: int, scores: Any, variances: Any, n: int
             ) -> int:
                 def body() -> int:
+                    if is_stopped():
+                        return _ffi.DFM_CALLBACK_STOP
                     target.check()
                     trial = Trial(number, by_model(values[:count], models, groups))
                     return _store(function(trial), tasks, scores, variances, name)
 
-                return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+                return call.answer(body, _ffi.DFM_CALLBACK_STOP)
 
             return _ffi.dfm_evaluate_fn(on_evaluate)
 
         def on_fisher(user: Any, model: int, coefficient: float, handle: int) -> int:
             def body() -> int:
+                if is_stopped():
+                    return _ffi.DFM_CALLBACK_STOP
                 if fisher is None:
                     raise TypeError(
                         "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
                     )
                 target.check()
-                fisher(FisherRequest(models[model], coefficient, handle, target.merged, owner))
+                fisher(FisherRequest(models[model], coefficient, handle, target, owner))
                 return _ffi.DFM_CALLBACK_OK
 
-            return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+            return call.answer(body, _ffi.DFM_CALLBACK_STOP)
 
         def on_progress(user: Any, phase: bytes, done: int, total: int, best: float) -> int:
             def body() -> int:
                 progress.update(phase.decode(), done, best)
-                return _ffi.DFM_CALLBACK_OK
+                return _ffi.DFM_CALLBACK_STOP if is_stopped() else _ffi.DFM_CALLBACK_OK
 
-            return guard.user_code(body, _ffi.DFM_CALLBACK_STOP)
+            return call.answer(body, _ffi.DFM_CALLBACK_STOP)
 
         self.evaluate = scoring(evaluate, "evaluate")
         self.evaluate_subset = (
@@ -201,9 +249,7 @@ def by_model(
     }
 
 
-def _store(
-    answer: Any, tasks: Sequence[str], scores: Any, variances: Any, function: str
-) -> int:
+def _store(answer: Any, tasks: Sequence[str], scores: Any, variances: Any, function: str) -> int:
     """Write what ``evaluate`` or ``evaluate_subset`` returned into the library's arrays."""
     if answer is None:
         return _ffi.DFM_CALLBACK_TRIAL_FAILED

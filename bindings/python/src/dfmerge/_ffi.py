@@ -127,6 +127,36 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
             ctypes.c_void_p,  # cancel
         ),
     ),
+    "dfm_weights_allocate": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.c_char_p,  # name
+            ctypes.c_int32,  # dtype
+            ctypes.POINTER(ctypes.c_int64),  # shape
+            ctypes.c_int64,  # rank
+        ),
+    ),
+    "dfm_weights_dlpack": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # weights
+            ctypes.c_char_p,  # name
+            ctypes.c_int32,  # major
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
+    "dfm_fisher_dlpack": (
+        ctypes.c_int32,
+        (
+            ctypes.c_void_p,  # fisher
+            ctypes.c_char_p,  # name
+            ctypes.POINTER(ctypes.c_int64),  # shape
+            ctypes.c_int64,  # rank
+            ctypes.c_int32,  # major
+            ctypes.POINTER(ctypes.c_void_p),  # out
+        ),
+    ),
     "dfm_fisher_data": (
         ctypes.c_int32,
         (

@@ -14,11 +14,18 @@ from ._loader import check, lib
 
 
 class Handle:
-    """Owns one handle and frees it with the owner (or with the interpreter)."""
+    """Owns one handle and frees it with the owner.
 
-    def __init__(self, value: int | None, free: Callable[[Any], None]) -> None:
+    What is left when the interpreter ends is the process's to free, for arrays, and threads inside
+    the library, may still use its memory; with ``at_exit`` it is freed then, to close its files.
+    """
+
+    def __init__(
+        self, value: int | None, free: Callable[[Any], None], at_exit: bool = False
+    ) -> None:
         self._value = value
         self._free = weakref.finalize(self, free, value)
+        self._free.atexit = at_exit
 
     @property
     def value(self) -> int | None:
@@ -30,11 +37,16 @@ class Handle:
         self._free()
 
 
-def made(create: Callable[..., int], free: Callable[[Any], None], *arguments: Any) -> Handle:
-    """Call ``create(*arguments, &out)`` and own what it made."""
+def made(
+    create: Callable[..., int],
+    free: Callable[[Any], None],
+    *arguments: Any,
+    at_exit: bool = False,
+) -> Handle:
+    """Call ``create(*arguments, &out)`` and own what it made; see :class:`Handle`."""
     out = ctypes.c_void_p()
     check(create(*arguments, ctypes.byref(out)))
-    return Handle(out.value, free)
+    return Handle(out.value, free, at_exit)
 
 
 def text(create: Callable[..., int], *arguments: Any) -> str:

@@ -6,15 +6,28 @@ import ctypes
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from . import _arrays, _ffi
+from ._calls import Call
+from ._claims import claimed
+from ._dtypes import BY_NAME, BY_SPELLED
 from ._errors import StoppedError
 from ._handles import CancelFlag, c_path, c_text, encoded, parsed, taken_text
 from ._interrupt import Interruptible
 from ._loader import check_with, lib
 from ._progress import BytesBar
-from ._weights import Lent, Weights, WeightsLike, is_path, read, without_extra_state
+from ._weights import (
+    HasStateDict,
+    Lent,
+    Weights,
+    WeightsLike,
+    is_path,
+    labelled_view,
+    read,
+    without_extra_state,
+)
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _OTHER_FORMATS = (".bin", ".ckpt", ".gguf", ".npz", ".onnx", ".pt", ".pth")
@@ -22,22 +35,28 @@ _OTHER_FORMATS = (".bin", ".ckpt", ".gguf", ".npz", ".onnx", ".pt", ".pth")
 
 def methods() -> list[dict[str, Any]]:
     """Every merging method: id, title, formula, summary, source, needs and options."""
-    listing: list[dict[str, Any]] = parsed(lib.dfm_methods_describe)
-    return listing
+    return list(parsed(lib.dfm_methods_describe))
 
 
 def load(path: Any) -> Weights:
-    """Open a ``.safetensors`` file or a Hugging Face folder; only headers are read."""
+    """Open a ``.safetensors`` file or a Hugging Face folder; only headers are read.
+
+    ``"owner/name"`` or ``"owner/name@revision"``, where there is no such path, is a model of the
+    Hugging Face hub, which ``huggingface_hub`` downloads (``pip install 'dfmerge[hf]'``).
+    """
     return Weights(path)
 
 
-def save(tensors: Mapping[str, Any], path: str | os.PathLike[str], **options: Any) -> None:
+def save(
+    tensors: Mapping[str, Any] | HasStateDict, path: str | os.PathLike[str], **options: Any
+) -> None:
     """Write arrays to a ``.safetensors`` file, or to a folder for any other path.
 
     Parameters
     ----------
-    tensors : mapping of str to torch tensors or numpy arrays, or a module
-        Contiguous arrays on the CPU.
+    tensors : mapping of str to arrays, or a module
+        Arrays on the CPU: torch tensors, numpy arrays, or whatever else can be merged. What is not
+        row-major is written as if it were, from a copy.
     path : path
         Complete or absent afterwards: an older file survives any failure.
     **options
@@ -46,9 +65,10 @@ def save(tensors: Mapping[str, Any], path: str | os.PathLike[str], **options: An
     """
     path = os.fspath(path)
     _refuse_other_format(path)
-    if hasattr(tensors, "state_dict"):
-        tensors = tensors.state_dict()
-    Lent(without_extra_state(tensors), "the tensors to save").save(path, options)
+    state: Any = tensors.state_dict() if hasattr(tensors, "state_dict") else tensors
+    if not isinstance(state, Mapping):
+        raise TypeError(f"tensors is a {type(state).__name__}; pass a state dict or a module")
+    Lent(without_extra_state(state), "the tensors to save").save(path, options)
 
 
 def merge_settings() -> list[dict[str, Any]]:
@@ -101,7 +121,8 @@ def merge(
     -------
     dict
         The merged tensors by name: torch tensors where the base's are, else numpy arrays (bfloat16,
-        which numpy lacks: torch where it is installed, else ``ml_dtypes``). For a path the report:
+        which numpy lacks: torch where it is installed, else ``ml_dtypes``); where none of them is
+        installed, :class:`dfmerge.Tensor`. For a path the report:
         ``tensors`` merged, copied and left out, ``bytes_read``, ``bytes_written``, ``seconds``,
         ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``.
 
@@ -117,7 +138,8 @@ def merge(
         as they were; complete only where it comes while they are given their names.
     """
     job = _Job(base, models, method, options, fishers, out, settings)
-    report = job.run(progress)
+    with job.claimed():
+        report = job.run(progress)
     if job.path is not None:
         return report
     if out is None:
@@ -184,10 +206,7 @@ class _Job:
             raise ValueError("merge was given no models; give one or more")
         self._base = None if base is None else read(base, "base")
         by_name = isinstance(models, Mapping)
-        self._models = [
-            read(source, name if by_name or not is_path(source) else None)
-            for name, source in named.items()
-        ]
+        self._models = self._read(named, by_name, {})
         self._fishers = _fishers(fishers, list(named))
         self._method = c_text(method, "the method")
         self._options = encoded(options)
@@ -212,8 +231,21 @@ class _Job:
                 self.target = _outputs(self._base or self._models[0], settings.get("dtype"))
             else:
                 self.target = dict(out)
-            self._target = Lent(_once(self.target), "the output", writable=True)
+            once, aliases = _once(self.target, _names(self._base or self._models[0]))
+            self._target = Lent(once, "the output", writable=True)
+            if aliases:
+                self._base = None if base is None else read(base, "base", aliases)
+                self._models = self._read(named, by_name, aliases)
+                self._fishers = _fishers(fishers, list(named), aliases)
         self._settings = encoded(settings, "settings")
+
+    @staticmethod
+    def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
+        """The models; without a name of their own, files are called by their paths."""
+        return [
+            read(source, name if by_name or not is_path(source) else None, aliases)
+            for name, source in named.items()
+        ]
 
     def _arguments(self) -> list[Any]:
         def handles(owners: list[Any]) -> Any:
@@ -232,6 +264,11 @@ class _Job:
             None if self.path is None else c_path(self.path),
         ]
 
+    def claimed(self) -> AbstractContextManager[None]:
+        """Claim the memory that is written, if it is the caller's."""
+        views = self._target.views.values() if self._target else ()
+        return claimed(self, views, "out")
+
     def plan(self) -> Plan:
         """The plan."""
         return Plan(parsed(lib.dfm_merge_plan, *self._arguments()))
@@ -242,28 +279,30 @@ class _Job:
         bar = BytesBar(progress and self.path is not None)
         report = ctypes.c_void_p()
         with Interruptible(cancel) as guard:
+            call = Call(guard)
 
             def on_progress(user: Any, phase: bytes, done: int, total: int, best: float) -> int:
                 def body() -> int:
                     bar.update(done, total)
                     return 0
 
-                return guard.user_code(body, -1)
+                return call.answer(body, -1)
 
-            # With no bar to show it is still where Python runs the handlers of signals.
             callback = _ffi.dfm_progress_fn(on_progress)
+            arguments = self._arguments()
             try:
-                status = lib.dfm_merge(
-                    *self._arguments(), callback, None, cancel.value, ctypes.byref(report)
+                call.make(
+                    lambda: lib.dfm_merge(
+                        *arguments, callback, None, cancel.value, ctypes.byref(report)
+                    )
                 )
-                message = lib.dfm_last_error_message()
             finally:
                 bar.close()
                 text = taken_text(report) if report.value else ""
         guard.raise_kept()
-        if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
-            raise StoppedError((message or b"").decode("utf-8", "replace"), status)
-        check_with(status, message)
+        if call.status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
+            raise StoppedError((call.message or b"").decode("utf-8", "replace"), call.status)
+        check_with(call.status, call.message)
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -277,14 +316,28 @@ def _refuse_other_format(path: str | bytes) -> None:
         )
 
 
-def _once(target: dict[str, Any]) -> dict[str, Any]:
-    """The arrays without further names of the same memory, which tied tensors have."""
-    found: dict[Any, Any] = {}
+def _once(target: dict[str, Any], names: set[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arrays without further names of the same memory, which tied tensors have.
+
+    Kept is the first of an array's names that is one of ``names``, else the first; the others come
+    as a mapping to it.
+    """
+    places: dict[Any, list[str]] = {}
     for name, array in target.items():
-        found.setdefault(_arrays.view(name, array, writable=True), (name, array))
-    # Tensors without elements may share an address and still be different ones.
-    empty = {name: array for name, array in target.items() if 0 in array.shape}
-    return {**empty, **dict(found.values())}
+        view = labelled_view("the output", name, array, writable=True)
+        # Tensors without elements may share an address and still be different ones.
+        own = None if view.nbytes else name
+        places.setdefault((view.address, view.dtype, view.shape, own), []).append(name)
+    found, aliases = {}, {}
+    for tied in places.values():
+        kept = next((name for name in tied if name in names), tied[0])
+        found[kept] = target[kept]
+        aliases.update({name: kept for name in tied if name != kept})
+    return found, aliases
+
+
+def _names(source: Any) -> set[str]:
+    return {entry["name"] for entry in parsed(lib.dfm_weights_describe, source.handle.value)}
 
 
 def _named(models: Any) -> dict[str, Any]:
@@ -307,13 +360,13 @@ def dtype_name(dtype: Any) -> str:
     if isinstance(dtype, type):
         text = dtype.__name__
     short = {"float": "F32", "double": "F64", "half": "F16", "fp32": "F32", "fp16": "F16"}
-    names = {spelled: name for name, spelled in _arrays.ARRAY_NAMES.items()}
-    found = names.get(text) or short.get(text) or text.upper()
+    known = BY_SPELLED.get(text)
+    found = known.name if known else short.get(text) or text.upper()
     # What no merge can write is refused as it was written.
     return found if found in _FLOATS else text
 
 
-def _fishers(fishers: Any, names: list[str]) -> list[Any]:
+def _fishers(fishers: Any, names: list[str], aliases: Mapping[str, str] | None = None) -> list[Any]:
     if fishers is None:
         return []
     if isinstance(fishers, Mapping):
@@ -329,7 +382,8 @@ def _fishers(fishers: Any, names: list[str]) -> list[Any]:
             "give one for each model, in their order"
         )
     return [
-        read(source, f"the Fisher of {name}") for name, source in zip(names, fishers, strict=True)
+        read(source, f"the Fisher of {name}", aliases)
+        for name, source in zip(names, fishers, strict=True)
     ]
 
 
@@ -340,12 +394,7 @@ def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
         kept = dtype in (None, "base") or entry["dtype"] not in _FLOATS
         # What is no dtype to merge into, the library refuses by name.
         chosen = entry["dtype"] if kept or dtype not in _FLOATS else str(dtype)
-        spelled = _arrays.ARRAY_NAMES.get(chosen)
-        if spelled is None:
-            raise TypeError(
-                f"tensor {name!r} is {entry['dtype']}, which no array type holds; pass `out`"
-            )
         source = getattr(reference, "tensors", {}).get(name)
         like_torch = source is not None and _arrays.is_torch(source)
-        outputs[name] = _arrays.empty(spelled, tuple(entry["shape"]), like_torch, name)
+        outputs[name] = _arrays.empty(BY_NAME[chosen], tuple(entry["shape"]), like_torch, name)
     return outputs

@@ -93,7 +93,11 @@ class Optimizer(OptimizerFindings):
         settings["tasks"] = self.tasks
         path = None if self.journal is None else c_path(self.journal)
         self._handle = made(
-            lib.dfm_optimizer_create, lib.dfm_optimizer_free, encoded(settings), path
+            lib.dfm_optimizer_create,
+            lib.dfm_optimizer_free,
+            encoded(settings),
+            path,
+            at_exit=True,
         )
         self._closed = False
         self._stopped = False

@@ -61,7 +61,7 @@ class Loop:
     def run(self) -> None:
         """Run to the end; raises what ``func`` raised, or the interrupt."""
         try:
-            with Interruptible(CancelFlag()) as guard:
+            with Interruptible(CancelFlag(), writes_arrays=False) as guard:
                 if self._jobs == 1:
                     self._work(guard, self._guarded(guard))
                 else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import weakref
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from ._search import Search
@@ -48,11 +49,13 @@ class Result:
         What happened that one should know (a repaired journal, ...).
     """
 
-    def __init__(self, data: dict[str, Any], search: Search | None = None) -> None:
+    def __init__(
+        self, data: dict[str, Any], search: Search | None = None, mark: object = None
+    ) -> None:
         self._data = data
         self._search = search
         #: Tells the target's memory that it holds this result's best candidate.
-        self._mark = object()
+        self._mark = mark or object()
         best = data["best"]
         # JSON objects have no order; the models do.
         self.coefficients = {name: _ordered(best, name, data["groups"]) for name in data["models"]}
@@ -82,6 +85,12 @@ class Result:
     def outside_share(self) -> float:
         """Share of the run's wall time that was not spent in the callbacks."""
         return float(self._data["time"]["outside_share"])
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Result belongs to its search and cannot be copied or pickled; send "
+            "result.to_dict(), or save the merged weights with result.save(path)"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data (what ``report`` reads)."""
@@ -140,6 +149,27 @@ class Result:
         from ._plots import plot
 
         return plot(self._data)
+
+
+class Found:
+    """What a search keeps of its result.
+
+    Not the result itself, which holds the search: the two would keep models and target alive until
+    the garbage collector comes by.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._data = data
+        self._mark = object()
+        self._made: weakref.ref[Result] | None = None
+
+    def result(self, search: Search) -> Result:
+        """The result; the same object for as long as somebody has it."""
+        made = self._made() if self._made is not None else None
+        if made is None:
+            made = Result(self._data, search, self._mark)
+            self._made = weakref.ref(made)
+        return made
 
 
 def _ordered(best: dict[str, Any], model: str, groups: list[dict[str, Any]] | None) -> Any:

@@ -7,17 +7,19 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _ffi
 from ._callbacks import Callbacks, FisherRequest, Trial
+from ._calls import Call
 from ._candidates import candidates, flat, group_list, observed
-from ._errors import StoppedError
+from ._claims import claimed
+from ._errors import InternalError, StoppedError
 from ._handles import CancelFlag, Handle, c_path, encoded, made, parsed
 from ._interrupt import Interruptible
 from ._loader import check, check_with, lib
 from ._progress import Progress
-from ._result import Result
+from ._result import Found, Result
 from ._target import Target
 from ._weights import WeightsLike, lend
 
@@ -86,7 +88,8 @@ class Search:
 
     Notes
     -----
-    The callbacks run on the thread that calls :meth:`run`. Not for use from two threads at once.
+    The callbacks run on the thread that calls :meth:`run`. While it runs, every other call that
+    writes to the target's memory is refused; only :meth:`stop` is for other threads.
     """
 
     def __init__(
@@ -140,14 +143,14 @@ class Search:
         self.models = list(models)
         self.tasks = list(tasks) if tasks is not None else list(self.models)
         self.journal = None if journal is None else os.fspath(journal)
-        #: The result of the last run; after an interrupt, the best so far.
-        self.result: Result | None = None
+        self._found: Found | None = None
         self._resume = resume
         self._shown = progress
         self._evaluate = evaluate
         self._evaluate_subset = evaluate_subset
         self._fisher = fisher
         self._cancel = CancelFlag()
+        self._stopped = False
         self._target = Target(target)
         self._base_path = base if isinstance(base, (str, os.PathLike)) else None
         if fisher is not None and "dfmerge.torch" in sys.modules:
@@ -207,6 +210,12 @@ class Search:
         dfmerge.Error
             A journal of another search, damaged files, every trial failed, ...
         """
+        with claimed(self, self._target.lent.views.values(), "the target"):
+            return self._run()
+
+    def _run(self) -> Result:
+        """Run, with the target's memory claimed."""
+        self._stopped = False
         if self.journal is not None and self._has_run:
             # The journal knows all that this search has done, and takes a search without trials.
             self._handle = self._made()
@@ -218,13 +227,37 @@ class Search:
         self._has_run = True
         try:
             self._call(lib.dfm_search_run, None if self.journal is None else c_path(self.journal))
+        except StoppedError:
+            self._found = self._current()
+            if not self._stopped or self.result is None:
+                raise
+            self._stopped = False
+            self._write(self.result.coefficients, self.result.exponent)
         except BaseException:
-            self.result = self._current()
+            self._found = self._current()
             raise
-        self.result = self._current()
-        assert self.result is not None  # a run that succeeded has a best trial
-        self._target.mark(self.result._mark)
-        return self.result
+        else:
+            self._found = self._current()
+        result = self.result
+        if result is None:
+            raise InternalError("the search has ended without a result; please report it")
+        self._target.mark(result._mark)
+        return result
+
+    def stop(self) -> None:
+        """End :meth:`run` after the step under way, from any thread or a callback.
+
+        An evaluation under way is awaited, and counts. ``run`` then returns the best so far, which
+        is in the target, and its ``ended`` is None; before the first complete trial it raises
+        :class:`dfmerge.StoppedError`. Called again, ``run`` goes on. Where no run is under way,
+        nothing happens.
+        """
+        self._stopped = True
+
+    @property
+    def result(self) -> Result | None:
+        """The result of the last run; after an interrupt, the best so far."""
+        return None if self._found is None else self._found.result(self)
 
     def apply(self, coefficients: Mapping[str, Any], exponent: float = 1.0) -> None:
         """Write a candidate into the target, measuring Fisher values where they are needed.
@@ -236,6 +269,12 @@ class Search:
         exponent : float
             Power of the Fisher weights.
         """
+        with claimed(self, self._target.lent.views.values(), "the target"):
+            self._stopped = False
+            self._write(coefficients, exponent)
+
+    def _write(self, coefficients: Mapping[str, Any], exponent: float) -> None:
+        """Apply, with the target's memory claimed."""
         numbers = flat(coefficients, self.models, self.groups)
         values = (ctypes.c_double * len(numbers))(*numbers)
         self._call(lib.dfm_search_apply, values, len(values), exponent)
@@ -247,8 +286,9 @@ class Search:
         bar = Progress(self._shown and function is lib.dfm_search_run, self._total)
         self._cancel.reset()
         with Interruptible(self._cancel) as guard:
+            call = Call(guard, calls_back=True)
             callbacks = Callbacks(
-                guard,
+                call,
                 self.models,
                 self.groups,
                 self.tasks,
@@ -258,6 +298,7 @@ class Search:
                 self._fisher,
                 bar,
                 self._handle,
+                lambda: self._stopped,
             )
             handle = self._handle.value
             check(lib.dfm_search_set_evaluate(handle, callbacks.evaluate, None))
@@ -265,23 +306,27 @@ class Search:
                 check(lib.dfm_search_set_evaluate_subset(handle, callbacks.evaluate_subset, None))
             check(lib.dfm_search_set_fisher(handle, callbacks.fisher, None))
             check(lib.dfm_search_set_progress(handle, callbacks.progress, None))
-            status = function(handle, *arguments)
-            message = lib.dfm_last_error_message()
+            call.make(lambda: function(handle, *arguments))
         bar.close()
         guard.raise_kept()
-        if status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
-            raise StoppedError((message or b"").decode("utf-8", "replace"), status)
-        check_with(status, message)
+        if call.status in (_ffi.DFM_ERROR_CANCELLED, _ffi.DFM_ERROR_CALLBACK_FAILED):
+            raise StoppedError((call.message or b"").decode("utf-8", "replace"), call.status)
+        check_with(call.status, call.message)
         self._target.check()  # the last callback may have moved what was written after it
 
-    def _current(self) -> Result | None:
+    def _current(self) -> Found | None:
         """The result so far; None without a complete trial."""
         out = ctypes.c_void_p()
         if lib.dfm_search_result(self._handle.value, ctypes.byref(out)) != 0:
             return None
         lib.dfm_text_free(out.value)
-        found = parsed(lib.dfm_search_result, self._handle.value)
-        return Result(found, self)
+        return Found(parsed(lib.dfm_search_result, self._handle.value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Search belongs to its process and target and cannot be copied or pickled; make "
+            "another one, or continue its journal elsewhere"
+        )
 
 
 def _default_trials() -> int:

@@ -39,10 +39,9 @@ class Target:
         self.merged = {
             name: tensor
             for name, tensor in self.lent.tensors.items()
-            if _arrays.view(name, tensor, writable=True).dtype in _MERGED
+            if self.lent.views[name].dtype in _MERGED
         }
-
-        views = [_arrays.view(n, t, writable=True) for n, t in self.lent.tensors.items()]
+        views = self.lent.views.values()
         self._address = next((view.address for view in views if view.nbytes), 0)
 
     def check(self) -> None:
@@ -60,7 +59,11 @@ class Target:
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of what the target holds now."""
-        return {name: _copied(tensor) for name, tensor in self.lent.tensors.items()}
+        return {name: _arrays.copied(name, tensor) for name, tensor in self.lent.tensors.items()}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor."""
+        return self.lent.views[name].shape
 
     def tensors_to_save(self) -> tuple[dict[str, Any], dict[str, str]]:
         """What a checkpoint of the target holds, and metadata that names dropped aliases."""
@@ -73,7 +76,3 @@ class Target:
             if name not in self.aliases
         }
         return state, dict(self.aliases)
-
-
-def _copied(tensor: Any) -> Any:
-    return tensor.detach().clone() if _arrays.is_torch(tensor) else tensor.copy()

@@ -5,27 +5,31 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from . import _arrays, _ffi
-from ._errors import Error, from_status
-from ._handles import CancelFlag, Handle, c_path, c_text, encoded, made, parsed
+from . import _arrays, _ffi, _hub
+from ._calls import called
+from ._dtypes import BY_NAME
+from ._errors import Error
+from ._handles import Handle, c_path, c_text, encoded, made, parsed
 from ._loader import check, lib
-
-#: What can be passed where weights are read: a path, a state dict, or opened weights.
-WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Weights"
-
-
-_HUB = (
-    "A model of the Hugging Face hub must be on this machine: "
-    "pass the folder that huggingface_hub.snapshot_download(id) returns."
-)
+from ._memory import ReadOnlyMemory
+from ._tensor import Tensor
 
 
-def _may_be_hub_id(path: str | bytes) -> bool:
-    """Whether a path that leads nowhere reads like `owner/name`, with no such owner's folder."""
-    owner, slash, name = os.fsdecode(path).partition("/")
-    return bool(slash and owner and name) and "/" not in name and not os.path.exists(owner)
+class HasStateDict(Protocol):
+    """A module: of torch, or whatever else gives its tensors by name."""
+
+    def state_dict(self) -> Any:
+        """The tensors by name."""
+
+
+#: What can be passed where weights are read: a path, a state dict, a module, or opened weights.
+WeightsLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | HasStateDict | Weights"
+
+
+def _opened(path: str) -> Handle:
+    return made(lib.dfm_weights_open, lib.dfm_weights_free, c_path(path))
 
 
 class Weights(Mapping[str, Any]):
@@ -33,17 +37,22 @@ class Weights(Mapping[str, Any]):
 
     Open one with :func:`dfmerge.load`; that reads headers only. Indexing copies one tensor into a
     new numpy array; types that numpy lacks (bfloat16, float8) come as torch tensors where torch is
-    installed, else as ``ml_dtypes`` arrays.
+    installed, else as ``ml_dtypes`` arrays. What none of the three can hold, and everything where
+    none is installed, comes as a :class:`dfmerge.Tensor`. :meth:`tensor` copies nothing.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        missing: Error | None = None
         try:
-            self._handle = made(lib.dfm_weights_open, lib.dfm_weights_free, c_path(self.path))
+            self._handle = _opened(self.path)
         except Error as error:
-            if error.code == _ffi.DFM_ERROR_FILE_NOT_FOUND and _may_be_hub_id(self.path):
-                raise from_status(error.code, f"{error} {_HUB}") from None
-            raise
+            if error.code != _ffi.DFM_ERROR_FILE_NOT_FOUND or not _hub.is_id(self.path):
+                raise
+            missing = error
+        if missing is not None:
+            self.path = _hub.snapshot(self.path, missing)
+            self._handle = _opened(self.path)
         listing = parsed(lib.dfm_weights_describe, self._handle.value)
         self._entries = {entry["name"]: entry for entry in listing}
 
@@ -52,6 +61,14 @@ class Weights(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        # Mapping's would copy the tensor to find out.
+        return name in self._entries
+
+    def __reduce__(self) -> tuple[type[Weights], tuple[str]]:
+        # A copy, here or in another process, opens the file itself: a handle belongs to one owner.
+        return Weights, (os.path.abspath(self.path),)
 
     def __repr__(self) -> str:
         return f"Weights({self.path!r}, {len(self)} tensors)"
@@ -65,21 +82,23 @@ class Weights(Mapping[str, Any]):
         return str(self._entries[name]["dtype"])
 
     def __getitem__(self, name: str) -> Any:
-        entry = self._entries[name]
-        spelled = _arrays.ARRAY_NAMES.get(entry["dtype"])
-        if spelled is None:
-            raise TypeError(f"tensor {name!r} is {entry['dtype']}, which no array type holds")
-        array = _arrays.empty(spelled, tuple(entry["shape"]), False, name)
-        data, size = ctypes.c_void_p(), ctypes.c_int64()
-        check(
-            lib.dfm_weights_data(
-                self._handle.value, name.encode(), ctypes.byref(data), ctypes.byref(size)
-            )
-        )
-        if size.value:
+        source = self.tensor(name)
+        array = _arrays.empty(source._dtype, source.shape, False, name)
+        if source.nbytes:
             destination = _arrays.view(name, array, writable=True)
-            ctypes.memmove(destination.address, data.value or 0, size.value)
+            ctypes.memmove(destination.address, source._address, source.nbytes)
         return array
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor as it lies in the mapped file: read-only, nothing is read or copied.
+
+        The file stays mapped for as long as the tensor, or whatever was made from it by DLPack, is
+        there. It must not change meanwhile.
+        """
+        entry = self._entries[name]
+        return Tensor.of_weights(
+            self._handle, name, BY_NAME[entry["dtype"]], tuple(entry["shape"]), readonly=True
+        )
 
 
 class Lent:
@@ -92,13 +111,24 @@ class Lent:
             name: tensor.detach() if _arrays.is_torch(tensor) else tensor
             for name, tensor in tensors.items()
         }
+        #: Where they are; the views' owners keep that memory, or the copy that was made, alive.
+        self.views: dict[str, _arrays.ArrayView] = {}
         self.handle: Handle = made(
             lib.dfm_weights_create, lib.dfm_weights_free, c_text(label, "the name")
         )
+        # Torch does not know it: tensors made of a mapped file by DLPack or from numpy's arrays.
+        read_only = ReadOnlyMemory() if writable else None
         for name, tensor in self.tensors.items():
             if not isinstance(name, str):
                 raise TypeError(f"{label} has the key {name!r}; names must be strings")
-            array = _arrays.view(name, tensor, writable)
+            if not name:
+                raise ValueError(f"{label} has a tensor with the empty name ''; give it a name")
+            array = self.views[name] = labelled_view(label, name, tensor, writable)
+            if read_only is not None and read_only.touches(array.address, array.nbytes):
+                raise ValueError(
+                    f"{label}: tensor {name!r} lies in memory that cannot be written, such as a "
+                    "file mapped for reading, but is to be written; pass a copy"
+                )
             shape = (ctypes.c_int64 * len(array.shape))(*array.shape)
             check(
                 lib.dfm_weights_add(
@@ -113,16 +143,23 @@ class Lent:
                 )
             )
 
-    def save(self, path: str, options: Mapping[str, Any], cancel: CancelFlag | None = None) -> None:
-        """Write the tensors to a file or folder."""
-        check(
-            lib.dfm_weights_save(
-                self.handle.value,
-                c_path(path),
-                encoded(dict(options)),
-                cancel.value if cancel else None,
-            )
-        )
+    def save(self, path: str, options: Mapping[str, Any]) -> None:
+        """Write the tensors to a file or folder; Ctrl-C leaves what was there."""
+        called(lib.dfm_weights_save, self.handle.value, c_path(path), encoded(dict(options)))
+
+
+def labelled_view(label: str, name: str, array: Any, writable: bool) -> _arrays.ArrayView:
+    """:func:`_arrays.view`, whose errors also say whose tensor it is."""
+    try:
+        return _arrays.view(name, array, writable)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        remedy = ""
+        if isinstance(array, Mapping):
+            remedy = f". For the entry of a training checkpoint, pass checkpoint[{name!r}]"
+        elif array is None or isinstance(array, (int, float, str, list, tuple)):
+            remedy = '. Of a training checkpoint pass its tensors only, checkpoint["state_dict"]'
+        raise kind(f"{label}: {error}{remedy}") from error
 
 
 class Labelled:
@@ -148,7 +185,7 @@ class Labelled:
                 lib.dfm_weights_add(
                     self.handle.value,
                     shown.encode(),
-                    _arrays.DTYPE_NUMBERS[weights.dtype(name)],
+                    BY_NAME[weights.dtype(name)].number,
                     (ctypes.c_int64 * len(sizes))(*sizes),
                     len(sizes),
                     data.value,
@@ -175,13 +212,16 @@ def is_path(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike, Weights))
 
 
-def read(source: WeightsLike, label: str | None) -> Any:
-    """A handle owner for weights that one merge reads; without a label, a path is called by it."""
+def read(source: WeightsLike, label: str | None, aliases: Mapping[str, str] | None = None) -> Any:
+    """A handle owner for weights that one merge reads; without a label, a path is called by it.
+
+    For ``aliases`` see :func:`lend`.
+    """
     if isinstance(source, (str, os.PathLike)):
         source = Weights(source)
-    if isinstance(source, Weights):
+    if isinstance(source, Weights) and not _renamed(source, aliases):
         return Opened(source, label)
-    return lend(source, label or "weights")
+    return lend(source, label or str(getattr(source, "path", "weights")), aliases)
 
 
 def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = None) -> Any:
@@ -198,12 +238,7 @@ def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = No
         raise TypeError(
             f"{label} is a {type(source).__name__}; pass a path, a state dict or a module"
         )
-    # Which of a tied tensor's names a file has is up to the program that wrote it.
-    renamed = {
-        kept: alias
-        for alias, kept in (aliases or {}).items()
-        if kept not in source and alias in source
-    }
+    renamed = _renamed(source, aliases)
     if isinstance(source, Weights):
         return Labelled(source, label, renamed)
     tensors = without_extra_state(source)
@@ -211,10 +246,22 @@ def lend(source: WeightsLike, label: str, aliases: Mapping[str, str] | None = No
     return Lent(tensors, label)
 
 
+def _renamed(source: Mapping[str, Any], aliases: Mapping[str, str] | None) -> dict[str, str]:
+    """The names that are kept and missing -> the source's own.
+
+    Which of a tied tensor's names a file has is up to the program that wrote it.
+    """
+    return {
+        kept: alias
+        for alias, kept in (aliases or {}).items()
+        if kept not in source and alias in source
+    }
+
+
 def without_extra_state(state: Mapping[str, Any]) -> dict[str, Any]:
     """A state dict less what ``get_extra_state`` of torch's modules put in beside the tensors."""
     return {
         name: value
         for name, value in state.items()
-        if hasattr(value, "shape") or not str(name).endswith("_extra_state")
+        if not str(name).endswith("_extra_state") or hasattr(value, "shape")
     }

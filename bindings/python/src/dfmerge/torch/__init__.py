@@ -5,6 +5,14 @@
 torch; importing `dfmerge` does not.
 """
 
+from importlib.util import find_spec
+
+if find_spec("torch") is None:
+    raise ModuleNotFoundError(
+        "dfmerge.torch needs torch, which is not installed: pip install 'dfmerge[torch]'",
+        name="torch",
+    )
+
 from .choices import choice_log_likelihood
 from .fisher import Fisher
 from .module import Bound, bind, state

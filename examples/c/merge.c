@@ -1,9 +1,11 @@
-/* A merge of files from C: two fine-tunes and their base, made here, then planned and merged.
+/* A merge of checkpoints from C: two fine-tunes and their base, made here, then planned and merged.
+ * With dfmerge installed (and PKG_CONFIG_PATH=PREFIX/lib/pkgconfig for a PREFIX of your own):
  *
- *     gcc -std=c99 -Wall -Iinclude examples/c/merge.c -Lbuild/lib -ldfmerge -o build/merge
- *     LD_LIBRARY_PATH=build/lib build/merge build
+ *     gcc -std=c99 -Wall merge.c $(pkg-config --cflags --libs dfmerge) -o merge
+ *     export LD_LIBRARY_PATH=$(pkg-config --variable=libdir dfmerge)
+ *     ./merge .
  */
-#include "dfmerge.h"
+#include <dfmerge.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +54,7 @@ static int32_t progress(void *user, const char *phase, int64_t done, int64_t tot
 }
 
 int main(int argc, char **argv) {
-    const char *folder = argc > 1 ? argv[1] : "build";
+    const char *folder = argc > 1 ? argv[1] : ".";
     const char *options = "{\"coefficients\": {\"maths\": 0.5, \"code\": 0.25}}";
     const char *settings = "{\"dtype\": \"BF16\", \"max_memory\": \"200MB\"}";
     char *out = in_folder(folder, "merged");

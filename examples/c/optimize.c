@@ -1,10 +1,12 @@
 /* Bayesian optimisation from C: two parameters, a batch of three points at a time, a journal that a
- * later run continues.
+ * later run continues. With dfmerge installed (and PKG_CONFIG_PATH=PREFIX/lib/pkgconfig for a
+ * PREFIX of your own):
  *
- *     gcc -std=c99 -Wall -Iinclude examples/c/optimize.c -Lbuild/lib -ldfmerge -lm -o build/optimize
- *     LD_LIBRARY_PATH=build/lib build/optimize build/optimize.jsonl
+ *     gcc -std=c99 -Wall optimize.c $(pkg-config --cflags --libs dfmerge) -lm -o optimize
+ *     export LD_LIBRARY_PATH=$(pkg-config --variable=libdir dfmerge)
+ *     ./optimize optimize.jsonl
  */
-#include "dfmerge.h"
+#include <dfmerge.h>
 
 #include <math.h>
 #include <stdio.h>

@@ -1,0 +1,3 @@
+// The test program: doctest's own main, compiled once.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>

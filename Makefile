@@ -5,6 +5,10 @@ SHELL := /bin/bash
 
 VENV   := build/venv
 PYTHON := $(VENV)/bin/python
+PACKAGING := build/packaging
+LIBRARY := build/lib/libdfmerge.so
+# Stands for the wheel in build/wheel, whose name has the version and the tag.
+WHEEL  := build/wheel/.built
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 # Swift's build takes CC for its linker driver and passes it flags that gcc does not know.
 unexport CC CXX
@@ -16,15 +20,25 @@ help: ## List the targets
 
 # --- building ---------------------------------------------------------------------------------
 
-.PHONY: tools lib gen venv
+.PHONY: tools test-tools lib gen release-record venv
 tools: ## Check that the tools are there; install missing Debian packages when root
 	@Scripts/check-tools.sh
+
+test-tools: ## The same for the tools of the tests
+	@Scripts/check-tools.sh test
 
 lib: tools ## Build build/lib/libdfmerge.so
 	@Scripts/build-lib.sh
 
+# Newer after `lib` only where it has changed.
+$(LIBRARY): lib
+	@:
+
 gen: tools ## Regenerate the header, the ctypes table and the ABI record from Swift
 	python3 Scripts/abigen
+
+release-record: test-tools ## Freeze the C interface of this version in include/abi/released
+	python3 Scripts/abigen --release
 
 venv: $(VENV)/.ready ## Make the Python environment for demo, tests and benchmarks
 
@@ -32,11 +46,47 @@ $(VENV)/.ready: Scripts/make-venv.sh Scripts/requirements.txt | tools
 	@Scripts/make-venv.sh $(VENV)
 	@touch $@
 
-# The package is installed as users get it: a wheel with the library inside.
-$(VENV)/.installed: $(VENV)/.ready lib $(shell find bindings/python/src -name '*.py') bindings/python/pyproject.toml
-	@echo "installing the dfmerge package"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-build-isolation ./bindings/python
+# The package is installed as users get it: from the repaired wheel, with the library inside.
+$(VENV)/.installed: $(VENV)/.ready $(WHEEL)
+	@echo "installing the dfmerge wheel"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-index build/wheel/*.whl
 	@touch $@
+
+# --- installing -------------------------------------------------------------------------------
+
+.PHONY: install uninstall
+# Where: PREFIX, an absolute path; DESTDIR, put in front of it for packaging; LIBDIR within PREFIX.
+install: lib ## Install for C and C++: PREFIX=/usr/local, DESTDIR=, LIBDIR=lib
+	@Scripts/install.sh install
+
+uninstall: ## Remove what install has put there, with the same variables
+	@Scripts/install.sh uninstall
+
+# --- packaging --------------------------------------------------------------------------------
+
+.PHONY: wheel sdist test-wheel test-pythons
+wheel: $(WHEEL) ## The Python wheel for every Linux of its tag: build/wheel
+	@ls -l build/wheel/*.whl | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
+
+$(WHEEL): $(PACKAGING)/.ready $(LIBRARY) $(shell find bindings/python/src -name '*.py') $(wildcard bindings/python/*.*) \
+		Scripts/build-wheel.sh Scripts/check-wheel.py
+	@DFMERGE_LIBRARY=$(CURDIR)/$(LIBRARY) Scripts/build-wheel.sh $(PACKAGING) build/wheel
+	@touch $@
+
+sdist: $(PACKAGING)/.ready | tools ## The Python sdist, which builds where Swift is: build/sdist
+	@Scripts/build-sdist.sh $(PACKAGING) build/sdist
+	@ls -l build/sdist/*.tar.gz | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
+
+$(PACKAGING)/.ready: Scripts/requirements-packaging.txt | tools
+	@python3 -m venv $(PACKAGING)
+	@$(PACKAGING)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-wheel: $(WHEEL) sdist ## Wheel and sdist: same bytes when built again, installs, and refusals
+	$(PACKAGING)/bin/python -m pytest -q Scripts/packaging
+
+test-pythons: $(WHEEL) ## The wheel on every CPython 3.10 to 3.13 of this machine, without torch
+	Scripts/test-pythons.py build/wheel build/pythons
 
 # --- using ------------------------------------------------------------------------------------
 
@@ -47,29 +97,55 @@ demo: $(VENV)/.installed ## Merge four fine-tuned digit classifiers and compare 
 # --- testing ----------------------------------------------------------------------------------
 
 .PHONY: test test-swift test-python test-abi lint test-long
-test: test-swift test-abi test-python lint ## Run every test (under 15 minutes on two cores)
+test: test-swift docs test-swift-example test-abi test-install test-conformance
+test: test-wheel test-python test-pythons lint
+test: ## Run every test (under 15 minutes on two cores)
 	@echo "all tests passed"
 
 test-swift: tools ## Swift tests; those of the kernels at every CPU level
 	swift test $(SWIFT_FLAGS) --parallel
 	for level in 2 3; do DFMERGE_CPU_LEVEL=$$level swift test $(SWIFT_FLAGS) --skip-build --filter DFMergeKernelsTests; done
 
-test-abi: $(VENV)/.ready lib ## Header, exported symbols, generated files and CPU levels are right
+test-abi: $(VENV)/.ready test-tools lib ## Header, exported symbols, generated files and CPU levels are right
 	Scripts/check-abi.sh
 	Scripts/check-levels.py .build/abi/release .build/abi/release/libdfmerge.so
-	Scripts/test-c.sh
 	$(PYTHON) -m pytest -q Scripts/abigen/tests Scripts/tests
 
-test-python: $(VENV)/.installed ## Python tests on the installed package, not on the source tree
-	cd bindings/python && ../../$(PYTHON) -m pytest
+.PHONY: test-install
+test-install: test-tools lib ## C and C++ as users have them: an installed prefix, every example, the wrapper
+	Scripts/check-cpp.py
+	Scripts/test-install.sh
+
+test-python: $(VENV)/.installed ## Quickstart and Python tests on the installed wheel, with Swift hidden
+	Scripts/without-swift.sh $(PYTHON) examples/python/quickstart.py
+	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips
 
 lint: $(VENV)/.ready ## Formatters and type checkers, zero findings
-	swift format lint --strict -r Sources Tests Package.swift
+	swift format lint --strict -r Sources Tests examples/swift Package.swift
 	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml bindings/python Scripts examples Benchmarks
 	cd bindings/python && ../../$(PYTHON) -m mypy src
 
-test-long: $(VENV)/.installed ## Kill a search at 20 random moments, and other long campaigns
+.PHONY: test-swift-example docs
+test-swift-example: tools ## The Swift example by path and, built, tested and run, by version
+	Scripts/test-swift-package.sh
+
+docs: tools ## Documentation of the Swift package, warnings as errors: build/docs
+	Scripts/build-docs.sh
+
+test-long: $(VENV)/.installed sdist ## Kill a search at 20 random moments, and other long campaigns
 	cd bindings/python && ../../$(PYTHON) -m pytest -q --long
+	$(PACKAGING)/bin/python -m pytest -q --long Scripts/packaging
+	Scripts/test-pythons.py --whole build/wheel build/pythons
+
+# The C interface, called by a program that is generated from its record.
+.PHONY: test-conformance test-conformance-long
+test-conformance: $(VENV)/.ready test-tools lib ## Every C function with everything that can be wrong
+	Scripts/test-conformance.sh
+	$(PYTHON) -m pytest -q Scripts/conformance/tests
+
+test-long: test-conformance-long
+test-conformance-long: test-tools ## The same with the library built by the address sanitizer
+	Scripts/test-conformance.sh --long
 
 # --- measuring --------------------------------------------------------------------------------
 
@@ -91,6 +167,11 @@ bench-merge-files: $(VENV)/.installed ## Files to files beside mergekit, 40 GB o
 bench-merge-plan: $(VENV)/.installed ## What plan() predicts against measured: build/bench/merge-plan.json
 	$(PYTHON) Benchmarks/merge/plan.py
 
+.PHONY: bench-door
+bench: bench-door
+bench-door: $(VENV)/.installed ## Callbacks, import, dlopen, handles: build/bench/door.json
+	$(PYTHON) Benchmarks/door/run.py
+
 bench-digits: $(VENV)/.installed ## Five seeds of the digits problem: table and build/bench/digits.json
 	$(PYTHON) Benchmarks/digits.py
 
@@ -99,6 +180,11 @@ bench-interpolation: $(VENV)/.installed ## What 3, 5 and 9 Fisher nodes cost and
 
 bench-search: $(VENV)/.installed ## The optimiser beside its peers, 15 minutes: build/bench/search.json
 	$(PYTHON) Benchmarks/search/run.py
+
+.PHONY: bench-interrupts
+bench: bench-interrupts
+bench-interrupts: $(VENV)/.installed ## From Ctrl-C to KeyboardInterrupt, in every phase
+	$(PYTHON) Benchmarks/interrupts/latency.py
 
 bench-fisher: $(VENV)/.installed ## Vectorised Fisher estimator against a loop: build/bench/fisher.json
 	$(PYTHON) Benchmarks/fisher_estimator.py

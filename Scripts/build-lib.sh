@@ -38,6 +38,15 @@ stdcxx=$("$toolchain/clang" -print-file-name=libstdc++.a)
 [ -f "$stdcxx" ] || fail "libstdc++.a is missing; install the development files of libstdc++"
 ln -sfn "$(realpath "$stdcxx")" .build/stdcxx/libstdc++.a
 
+# Swift's Glibc module brings along a wrapper of hypotf that nothing calls, and the newest hypotf is
+# of glibc 2.35. With a definition in the library, glibc 2.34 (RHEL 9) is enough.
+"$toolchain/clang" -O2 -fPIC -fno-math-errno -c -x c - -o .build/stdcxx/hypotf.o <<'SOURCE'
+__attribute__((visibility("hidden"))) float hypotf(float x, float y) {
+  if (__builtin_isinf(x) || __builtin_isinf(y)) return __builtin_inff();
+  return (float)__builtin_sqrt((double)x * x + (double)y * y);
+}
+SOURCE
+
 # The build does not know that the link depends on these two files.
 for input in include/abi/dfmerge.map Scripts/build-lib.sh; do
   if [ "$input" -nt .build/abi/release/libdfmerge.so ]; then
@@ -53,12 +62,17 @@ swift build -c release --product dfmerge --scratch-path .build/abi \
   -Xlinker "--version-script=$PWD/include/abi/dfmerge.map" -Xlinker --no-undefined-version \
   -Xlinker -soname -Xlinker "libdfmerge.so.$abi" \
   -Xlinker -z -Xlinker nodelete -Xlinker -z -Xlinker now \
-  -Xlinker "-L$PWD/.build/stdcxx" "$@"
+  -Xlinker "-L$PWD/.build/stdcxx" -Xlinker "$PWD/.build/stdcxx/hypotf.o" "$@"
 
 mkdir -p build/lib
-rm -f build/lib/libdfmerge.so*
 library=build/lib/libdfmerge.so.$version
-"$toolchain/llvm-objcopy" --strip-all .build/abi/release/libdfmerge.so "$library"
-ln -s "libdfmerge.so.$version" "build/lib/libdfmerge.so.$abi"
-ln -s "libdfmerge.so.$abi" build/lib/libdfmerge.so
+"$toolchain/llvm-objcopy" --strip-all .build/abi/release/libdfmerge.so .build/stripped.so
+# An unchanged library keeps its time, so that nothing that is made from it is made again.
+if ! cmp -s .build/stripped.so "$library"; then
+  rm -f build/lib/libdfmerge.so*
+  cp .build/stripped.so "$library"
+fi
+rm .build/stripped.so
+ln -sfn "libdfmerge.so.$version" "build/lib/libdfmerge.so.$abi"
+ln -sfn "libdfmerge.so.$abi" build/lib/libdfmerge.so
 echo "$library: $(stat -c %s "$library") bytes"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks for the tools that building and testing need, and says in one line each what to install.
-# As root on a system with apt-get, missing Debian packages are installed.
+# Checks for the tools that building needs, and with the argument `test` for those that the tests use
+# beside them; says in one line each what to install. As root on a system with apt-get, missing Debian
+# packages are installed.
 set -euo pipefail
 
 missing=()
@@ -10,6 +11,15 @@ need g++ g++
 need nm binutils
 need git git
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+if [ "${1:-}" = test ]; then
+  need cmake cmake
+  need pkg-config pkg-config
+  need valgrind valgrind
+  need abidiff abigail-tools
+  [ -f /usr/include/doctest/doctest.h ] || missing+=(doctest-dev)
+  # The embedding example is built against the system's Python, whatever other `python3` is in PATH.
+  pkg-config --exists python3-embed 2>/dev/null || missing+=(libpython3-dev)
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

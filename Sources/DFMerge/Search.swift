@@ -151,7 +151,7 @@ public final class Search {
     let total = executor.resources.bytesWritten
     let before = completed.value
     var next = SearchClock.now() + interval
-    try executor.run(method, fishers: fishers) { () throws(DFMergeError) in
+    try executor.run(MethodSet(method), fishers: fishers) { () throws(DFMergeError) in
       try poll()
       guard SearchClock.now() >= next else { return }
       let done = min(completed.value - before, total)

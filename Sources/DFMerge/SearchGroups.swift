@@ -55,7 +55,7 @@ public struct SearchGroups: Sendable {
       let wanted = try SearchGroups.parse(option)
       groups = wanted
       assignment = tensors.map { tensor in
-        wanted.firstIndex { $0.patterns.contains { SearchGroups.matches(tensor.name, $0) } }
+        wanted.firstIndex { $0.patterns.contains { TensorName.matches(tensor.name, $0) } }
       }
     }
     if assignment.contains(nil) {
@@ -116,7 +116,7 @@ public struct SearchGroups: Sendable {
     guard parts.count == 2, parts[0] == "layers", let count = Int(parts[1]), count > 0 else {
       throw refusal("is \"\(text)\"; the text takes the form \"layers:4\"")
     }
-    let numbers = names.map(layerNumber)
+    let numbers = names.map { TensorName.layer(of: $0)?.number }
     let distinct = Set(numbers.compactMap { $0 }).sorted()
     guard count <= distinct.count else {
       throw refusal(
@@ -138,41 +138,6 @@ public struct SearchGroups: Sendable {
         patterns: [])
     }
     return (groups, numbers.map { number in number.flatMap { groupOf[$0] } })
-  }
-
-  /// The first part of a name that is a whole number; nil where none is.
-  static func layerNumber(_ name: String) -> Int? {
-    for part in name.split(whereSeparator: { "./_-".contains($0) }) {
-      if part.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-        let number = Int(part)
-      {
-        return number
-      }
-    }
-    return nil
-  }
-
-  /// Whether the whole of `name` matches `pattern`. Time O(name * pattern).
-  static func matches(_ name: String, _ pattern: String) -> Bool {
-    let text = Array(name)
-    let glob = Array(pattern)
-    var (i, j) = (0, 0)
-    // Where the last star stands, and how much of the text it has swallowed.
-    var star: (pattern: Int, text: Int)?
-    while i < text.count {
-      if j < glob.count, glob[j] == "*" {
-        star = (j, i)
-        j += 1
-      } else if j < glob.count, glob[j] == "?" || glob[j] == text[i] {
-        (i, j) = (i + 1, j + 1)
-      } else if let last = star {
-        star = (last.pattern, last.text + 1)
-        (i, j) = (last.text + 1, last.pattern + 1)
-      } else {
-        return false
-      }
-    }
-    return glob[j...].allSatisfy { $0 == "*" }
   }
 
   private static func refusal(_ message: String) -> DFMergeError {

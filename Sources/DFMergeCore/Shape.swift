@@ -27,6 +27,30 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     self.elementCount = count
   }
 
+  /// The shape `[count]`.
+  /// - Precondition: `count` is 0 or more.
+  package init(vector count: Int) {
+    dimensions = [count]
+    elementCount = count
+  }
+
+  /// The size of the last axis; 1 for a scalar.
+  package var rowLength: Int { dimensions.last ?? 1 }
+
+  /// The shape of the first rows of the first axis, `elements` of them.
+  /// - Precondition: `elements` is a whole number of rows of the first axis, all of them for a
+  ///   scalar.
+  package func leading(elements: Int) -> Shape {
+    guard elements < elementCount, let first = dimensions.first else { return self }
+    return Shape(
+      dimensions: [elements / (elementCount / first)] + dimensions.dropFirst(), count: elements)
+  }
+
+  private init(dimensions: [Int], count: Int) {
+    self.dimensions = dimensions
+    elementCount = count
+  }
+
   /// `"[3, 4]"`.
   public var description: String {
     "[" + dimensions.map(String.init).joined(separator: ", ") + "]"

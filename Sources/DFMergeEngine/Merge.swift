@@ -134,7 +134,7 @@ public final class Merge: Sendable {
       try MergeExecutor(
         plan: plan, target: target, resources: resources, settings: settings,
         completed: completed
-      ).run(arithmetic, poll: poll)
+      ).run(MethodSet(arithmetic), poll: poll)
     }
     let outcome: StoreOutcome
     switch destination {
@@ -165,7 +165,8 @@ public final class Merge: Sendable {
       }
     }
     return try MergePlan(
-      outputs: outputs, base: base, models: models, fishers: fishers, needsBase: info.needsBase,
+      outputs: outputs, base: base, models: models, fishers: fishers,
+      needsBase: info.usesBase && base != nil,
       settings: settings)
   }
 
@@ -173,6 +174,7 @@ public final class Merge: Sendable {
     for plan: MergePlan, _ destination: MergeDestination
   ) throws(DFMergeError) -> MergeResources {
     let toFiles = if case .path = destination { true } else { false }
-    return try MergeResources(plan, method: arithmetic, settings: settings, toFiles: toFiles)
+    return try MergeResources(
+      plan, methods: MethodSet(arithmetic), settings: settings, toFiles: toFiles)
   }
 }

@@ -20,9 +20,13 @@ package struct MergeExecutor: Sendable {
   let allowsNonFinite: Bool
   private let readsFiles: Bool
   let list: WorkList
+  /// The same in pieces of any elements, for statistics that need no whole units.
+  private let plainList: WorkList
+  /// The most elements of a block of whole units, by entry.
+  let blockLengths: [Int]
   let tensorKeys: [UInt64]
   /// The group of each entry of the plan.
-  private let groups: [Int]
+  let groups: [Int]
   private let bypassesCache: Bool
   /// Counts the bytes of outputs that were gone through, in every pass.
   private let completed: CompletedBytes?
@@ -38,7 +42,7 @@ package struct MergeExecutor: Sendable {
   ) throws(DFMergeError) {
     let settings = try MergeSettings(.object(["threads": .int(Int64(min(threads, 1024)))]))
     let resources = try MergeResources(
-      plan, method: nil, settings: settings, toFiles: false, readsFiles: false)
+      plan, methods: nil, settings: settings, toFiles: false, readsFiles: false)
     self.init(
       plan: plan, target: .memory(target), resources: resources, settings: settings,
       readsFiles: false, completed: completed, groups: groups)
@@ -55,7 +59,12 @@ package struct MergeExecutor: Sendable {
     self.readsFiles = readsFiles
     self.completed = completed
     allowsNonFinite = settings.allowsNonFinite
-    list = WorkList(plan, elements: resources.pieceElements)
+    let plain = WorkList(plan, elements: resources.pieceElements)
+    plainList = plain
+    list =
+      resources.unitLengths.contains { $0 > 1 }
+      ? WorkList(plan, elements: resources.pieceElements, units: resources.unitLengths) : plain
+    blockLengths = resources.unitLengths.map { WorkList.blockLength(unit: $0) }
     tensorKeys = plan.entries.map { CounterRandom.key(of: $0.output.name) }
     self.groups = groups ?? plan.entries.map { _ in 0 }
     // What goes to a file is copied from the buffer at once.
@@ -77,17 +86,20 @@ package struct MergeExecutor: Sendable {
   ///   infinite and that is not allowed; `.ioFailure`; what `poll` throws.
   @discardableResult
   package func run(
-    _ method: any MergeMethod, fishers: [FisherLookup] = [],
+    _ methods: MethodSet, fishers: [FisherLookup] = [],
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> StoreOutcome {
-    let found = try StatisticsPass(executor: self).statistics(of: method, fishers, poll: poll)
+    var pass = StatisticsPass(self, methods, fishers)
+    let found = try pass.run(poll: poll)
     let outcomes = TileSlots<StoreOutcome>(count: list.pieces.count, initial: StoreOutcome())
     try forEachPiece(of: list.items, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
       let bytes: UnsafeRawBufferPointer
       switch piece.kind {
       case .merge(let entry):
-        bytes = try merge(entry, piece, method, fishers, found[entry], &buffer, &outcomes[number])
+
+        bytes = try merge(
+          entry, piece, methods[entry], fishers, found[entry], &buffer, &outcomes[number])
       case .convert(let source): bytes = try convert(source, piece, &buffer, &outcomes[number])
       case .bytes(let source): bytes = try copy(source, piece, &buffer)
       }
@@ -124,22 +136,11 @@ package struct MergeExecutor: Sendable {
     let address = try place(piece, &buffer)
     let out = MutableElements(
       pointer: address, dtype: entry.output.dtype, bypassesCache: bypassesCache)
-    let base = try entry.base.map { (view) throws(DFMergeError) in
-      try buffer.elements(view, from: piece.offset, count: piece.count)
-    }
-    var models: [Elements] = []
-    for view in entry.models {
-      models.append(try buffer.elements(view, from: piece.offset, count: piece.count))
-    }
-    let fishers = try fishers(of: number, piece, lookups, &buffer)
-    for start in stride(from: 0, to: piece.count, by: MergeExecutor.blockElements) {
-      let count = min(MergeExecutor.blockElements, piece.count - start)
-      let block = MergeTile(
-        base: base?.advanced(by: start), models: models.map { $0.advanced(by: start) },
-        fishers: fishers.map { $0.advanced(by: start) }, out: out.advanced(by: start),
-        count: count, tensorKey: tensorKeys[number], offset: piece.offset + start,
-        statistics: statistics, group: groups[number])
-      let noticed = method.merge(block)
+    let inputs = try InputPiece(self, number, piece, lookups, statistics, &buffer)
+    for start in stride(from: 0, to: piece.count, by: blockLengths[number]) {
+      let count = min(blockLengths[number], piece.count - start)
+      let block = MergeTile(inputs.tile(from: start, count: count), out: out.advanced(by: start))
+      let noticed = try method.merge(block)
       if noticed.hasInvalidFisher || (noticed.hasNonFinite && !allowsNonFinite) {
         try explain(block, in: entry)
       }
@@ -232,12 +233,15 @@ package struct MergeExecutor: Sendable {
   /// - Parameters:
   ///   - entry: the only entry to look at; nil for all.
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
+  ///   - wholeUnits: whether pieces are made of whole units.
   func forEachMergePiece(
-    of entry: Int? = nil, in memory: AlignedBuffer? = nil, poll: () throws(DFMergeError) -> Void,
+    of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool = false,
+    poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ piece: WorkPiece, _ buffer: inout PieceBuffer)
       throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
+    let list = wholeUnits ? list : plainList
     let items = entry.map { list.entries[$0].map { $0..<$0 + 1 } } ?? list.items
     try forEachPiece(of: items, in: memory, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]

@@ -24,6 +24,12 @@ package struct MergePlan: Sendable {
     /// Where the elements after them come from; nil when all are merged.
     package let rest: TensorView?
 
+    /// The shape of what is merged: all, or the leading rows.
+    package var mergedShape: Shape { output.shape.leading(elements: mergedCount) }
+
+    /// Whether an operand is F64.
+    package var isWide: Bool { operands.contains { $0.dtype == .f64 } }
+
     /// What a merge reads of this tensor.
     package var operands: [TensorView] { (base.map { [$0] } ?? []) + models + fishers }
   }

@@ -18,6 +18,10 @@ package struct MergeResources: Sendable {
   package let bytesWritten: Int
   /// How often the inputs are gone through.
   package let passes: Int
+  /// The smallest run of elements of each entry that its method works on.
+  let unitLengths: [Int]
+  /// The bytes that a method finds in its tiles' workspace.
+  let workspaceBytes: Int
 
   /// The pieces that are tried, largest first: there must be some for every thread, and memory for
   /// them. The first is where reading and writing a file cost no more by the call than by the
@@ -26,10 +30,15 @@ package struct MergeResources: Sendable {
 
   /// - Throws: `.outOfMemory` when `settings.maxMemory` is less than the smallest piece takes.
   package init(
-    _ plan: MergePlan, method: (any MergeMethod)?, settings: MergeSettings, toFiles: Bool,
+    _ plan: MergePlan, methods: MethodSet?, settings: MergeSettings, toFiles: Bool,
     readsFiles: Bool = true
   ) throws(DFMergeError) {
-    let statistics = method?.statistics ?? []
+    // What instances ask for alike is computed once.
+    let statistics = (methods?.statistics ?? []).flatMap { Array(Set($0)) }
+    let units = methods?.unitLengths(plan) ?? plan.entries.map { _ in 1 }
+    let memory = methods?.memory(plan, units: units) ?? TileMemory()
+    unitLengths = units
+    workspaceBytes = memory.workspace
     let doubles = plan.entries.contains { $0.operands.contains { $0.dtype == .f64 } }
     let reads = statistics.reduce(into: (weights: 1, fishers: 1)) {
       $0.weights += $1.weightPasses(doubles: doubles)
@@ -67,14 +76,14 @@ package struct MergeResources: Sendable {
       MergeResources.fixedBytes(plan, statistics)
       + (toFiles ? CheckpointWriter.stagingByteCount : 0)
     let perThread =
-      MergeResources.threadBytes
+      MergeResources.threadBytes + memory.heap
       + statistics.reduce(0) { max($0, StatisticsPass.threadBytes($1, plan)) }
     let wanted = ParallelFor.workers(
       threads: settings.threads, count: MergeResources.mostItems(plan))
     let sizes = MergeResources.pieceSizes.map { elements in
       let bytes = MergeResources.pieceBytes(
-        plan, elements: elements, toFiles: toFiles, readsFiles: readsFiles)
-      return (elements: elements, bytes: bytes)
+        plan, elements: elements, units: units, toFiles: toFiles, readsFiles: readsFiles)
+      return (elements: elements, bytes: bytes + memory.workspace)
     }
     let smallest = sizes[sizes.count - 1]
     var chosen: (threads: Int, elements: Int, bytes: Int)?
@@ -119,7 +128,7 @@ package struct MergeResources: Sendable {
   private static let threadBytes = 160 << 10
 
   /// What does not depend on threads: the plan's own tables and the method's statistics.
-  private static func fixedBytes(_ plan: MergePlan, _ statistics: Set<ModelStatistic>) -> Int {
+  private static func fixedBytes(_ plan: MergePlan, _ statistics: [ModelStatistic]) -> Int {
     let tensors = plan.entries.reduce(0) { $0 + 1 + $1.operands.count } + plan.copies.count * 2
     return tensors * 400
       + statistics.reduce(0) { $0 + StatisticsPass.bytes($1, plan) }
@@ -127,15 +136,16 @@ package struct MergeResources: Sendable {
 
   /// Bytes of one thread's piece of at most `elements` elements.
   static func pieceBytes(
-    _ plan: MergePlan, elements: Int, toFiles: Bool, readsFiles: Bool
+    _ plan: MergePlan, elements: Int, units: [Int], toFiles: Bool, readsFiles: Bool
   ) -> Int {
     func slot(_ view: TensorView, _ count: Int) -> Int {
       guard readsFiles, view.stored != nil else { return 0 }
       return PieceBuffer.slotBytes(elements: count, dtype: view.dtype)
     }
     var most = 0
-    for entry in plan.entries {
-      let count = min(elements, entry.output.shape.elementCount)
+    for (number, entry) in plan.entries.enumerated() {
+      let length = WorkList.pieceLength(unit: units[number], most: elements)
+      let count = min(max(length, elements), entry.output.shape.elementCount)
       let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: entry.output.dtype) : 0
       most = max(most, entry.operands.reduce(out) { $0 + slot($1, count) })
       if let rest = entry.rest { most = max(most, out + slot(rest, count)) }

@@ -2,8 +2,8 @@ import DFMergeCore
 import DFMergeKernels
 import DFMergeMethods
 
-// Figures over task vectors: magnitudes of a given rank, and votes on their signs. All are counts
-// of whole numbers, so neither threads nor pieces can change them.
+// Magnitudes of task vectors of a given rank. Counts of whole numbers, so neither threads nor pieces
+// can change them.
 extension StatisticsPass {
   /// The magnitude of the last element kept, for each entry and model.
   ///
@@ -92,32 +92,5 @@ extension StatisticsPass {
           + "weights, or allow such values (non_finite: allow).",
         context: ["tensor": entry.output.name, "model": name])
     }
-  }
-
-  /// The sum of `method.signBalance` over all elements.
-  func signBalance(
-    _ method: any MergeMethod, _ statistics: [[ModelStatistic: [Double]]],
-    poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) -> Int {
-    let threads = TileSlots<Int>(count: executor.resources.threads, initial: 0)
-    try executor.forEachMergePiece(poll: poll) {
-      (number, piece, buffer) throws(DFMergeError) in
-      let entry = executor.plan.entries[number]
-      guard let view = entry.base else { return }
-      let base = try buffer.elements(view, from: piece.offset, count: piece.count)
-      var models: [Elements] = []
-      for model in entry.models {
-        models.append(try buffer.elements(model, from: piece.offset, count: piece.count))
-      }
-      for start in stride(from: 0, to: piece.count, by: MergeExecutor.blockElements) {
-        threads[buffer.worker] += method.signBalance(
-          TaskVectorTile(
-            base: base.advanced(by: start), models: models.map { $0.advanced(by: start) },
-            count: min(MergeExecutor.blockElements, piece.count - start),
-            tensorKey: executor.tensorKeys[number], offset: piece.offset + start,
-            statistics: statistics[number]))
-      }
-    }
-    return threads.values.reduce(0, +)
   }
 }

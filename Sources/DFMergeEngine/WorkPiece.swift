@@ -35,9 +35,24 @@ struct WorkList: Sendable {
   /// The pieces of each entry of the plan that are merged.
   let entries: [Range<Int>]
 
-  /// - Parameter elements: the most elements of a piece, a multiple of
-  ///   `MergeExecutor.blockElements`.
-  init(_ plan: MergePlan, elements: Int) {
+  /// The most elements of a block: as many whole units as fit into `MergeExecutor.blockElements`,
+  /// one at least.
+  static func blockLength(unit: Int) -> Int {
+    max(MergeExecutor.blockElements / unit, 1) &* unit
+  }
+
+  /// The most elements of a piece: whole blocks, one at least, so that blocks begin at the same
+  /// elements whatever the size of pieces.
+  static func pieceLength(unit: Int, most: Int) -> Int {
+    guard unit < MergeExecutor.blockElements else { return blockLength(unit: unit) }
+    return blockLength(unit: unit) &* max(most / MergeExecutor.blockElements, 1)
+  }
+
+  /// - Parameters:
+  ///   - elements: the most elements of a piece, a multiple of `MergeExecutor.blockElements`.
+  ///   - units: the unit lengths of the entries, of which a piece has whole ones, one at least;
+  ///     empty where all are 1.
+  init(_ plan: MergePlan, elements: Int, units: [Int] = []) {
     var byPosition: [[WorkPiece]] = Array(repeating: [], count: plan.outputs.count)
     func cut(
       _ kind: WorkPiece.Kind, _ output: TensorSpec, _ position: Int, _ range: Range<Int>,
@@ -53,7 +68,8 @@ struct WorkList: Sendable {
     for (number, entry) in plan.entries.enumerated() {
       let total = entry.output.shape.elementCount
       cut(
-        .merge(entry: number), entry.output, entry.position, 0..<entry.mergedCount, by: elements)
+        .merge(entry: number), entry.output, entry.position, 0..<entry.mergedCount,
+        by: WorkList.pieceLength(unit: units.isEmpty ? 1 : units[number], most: elements))
       if let rest = entry.rest {
         let width = rest.dtype.bitWidth / 8
         if rest.dtype == entry.output.dtype {

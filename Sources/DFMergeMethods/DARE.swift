@@ -32,7 +32,7 @@ package struct DARE: MergeMethod {
     drops = try DropOptions(options)
   }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     if drops.keepsAll {
       return Kernels.taskVectorSum(

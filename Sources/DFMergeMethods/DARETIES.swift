@@ -40,17 +40,16 @@ package struct DARETIES: MergeMethod {
     self.options = try ElectionOptions(options)
   }
 
-  package var statistics: Set<ModelStatistic> {
-    options.needsBalance(models: terms.count) ? [.signBalance] : []
+  package var statistics: [ModelStatistic] {
+    options.needsBalance(models: terms.count) ? [ElectionOptions.balance] : []
   }
 
-  package func signBalance(_ tile: TaskVectorTile) -> Int {
-    Kernels.signBalance(
-      base: tile.base, models: tile.models, terms: terms, vote: options.vote,
-      mask: drops.mask(key: tile.tensorKey, offset: tile.offset), count: tile.count)
+  package func sums(_ tile: InputTile, _ request: SumsRequest) -> [Double] {
+    options.balance(
+      tile, terms: terms, mask: drops.mask(key: tile.tensorKey, offset: tile.offset))
   }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     return Kernels.electedTaskVectors(
       into: tile.out, base: base, models: tile.models, terms: terms,

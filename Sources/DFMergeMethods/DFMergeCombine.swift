@@ -52,7 +52,7 @@ package struct DFMergeCombine: MergeMethod {
     self.exponent = exponent
   }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     let coefficients = coefficients[coefficients.count == 1 ? 0 : tile.group]
     guard !tile.fishers.isEmpty, exponent != 0 else {

@@ -3,7 +3,11 @@ import DFMergeKernels
 
 /// The options of a sign election, shared by the methods that hold one.
 struct ElectionOptions: Sendable {
-  let vote: SignElection.Vote
+  /// How many elements of all tensors have a positive vote less how many have a negative one.
+  static let balance = ModelStatistic.sums(
+    SumsRequest("sign_balance", count: 1, scope: .model))
+
+  private let vote: SignElection.Vote
   private let aggregate: SignElection.Aggregate
   private let zeroSign: String?
   private let scale: Double
@@ -41,13 +45,23 @@ struct ElectionOptions: Sendable {
   /// Whether the majority sign is needed: one model has no ties but zeros.
   func needsBalance(models: Int) -> Bool { zeroSign == "majority" && models > 1 }
 
+  /// What a tile adds to ``balance``. Whole numbers, so that the order of addition is free.
+  func balance(
+    _ tile: InputTile, terms: [TaskVectorTerm], mask: BernoulliMask? = nil
+  ) -> [Double] {
+    guard let base = tile.base else { return [0] }
+    let found = Kernels.signBalance(
+      base: base, models: tile.models, terms: terms, vote: vote, mask: mask, count: tile.count)
+    return [Double(found)]
+  }
+
   func election(_ statistics: [ModelStatistic: [Double]]) -> SignElection {
     let tie: SignElection.Tie
     switch zeroSign {
     case "positive": tie = .positive
     case "negative": tie = .negative
     case "majority":
-      let balance = statistics[.signBalance]?.first ?? 0
+      let balance = statistics[ElectionOptions.balance]?.first ?? 0
       // As the authors' code has it: without a majority, what is not positive counts as negative,
       // but the largest element is multiplied by the sign, which is 0.
       tie = balance > 0 ? .positive : balance < 0 || aggregate != .largest ? .negative : .none

@@ -47,9 +47,9 @@ package struct FisherMerging: MergeMethod {
     floors = (0..<modelCount).map { all || $0 == 0 ? floor : 0 }
   }
 
-  package var statistics: Set<ModelStatistic> { normalizes ? [.fisherSumOfSquares] : [] }
+  package var statistics: [ModelStatistic] { normalizes ? [.fisherSumOfSquares] : [] }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard !tile.fishers.isEmpty else {
       let equal = weights.map { $0 / weights.reduce(0, +) }
       return Kernels.linearCombination(

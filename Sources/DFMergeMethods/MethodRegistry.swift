@@ -35,6 +35,18 @@ public enum MethodRegistry {
     guard !models.isEmpty else {
       throw DFMergeError(.invalidArgument, "Method '\(id)' was given no models; give one or more.")
     }
+    let counts = type.info.modelCounts
+    guard counts.contains(models.count) else {
+      let wanted =
+        counts.count == 1
+        ? "\(counts.lowerBound)"
+        : models.count < counts.lowerBound
+          ? "\(counts.lowerBound) or more" : "\(counts.upperBound) at most"
+      throw DFMergeError(
+        .invalidArgument,
+        "Method '\(id)' was given \(models.count) model\(models.count == 1 ? "" : "s"); it merges "
+          + "\(wanted).", context: ["method": id])
+    }
     let values = try OptionValues(
       options, schema: type.info.options, owner: "method '\(id)'", models: models)
     return try type.init(options: values, modelCount: models.count)

@@ -53,17 +53,16 @@ package struct TIES: MergeMethod {
       keeping: options.word("trim") == "exact" ? .floor : .floorPlusOne)
   }
 
-  package var statistics: Set<ModelStatistic> {
-    options.needsBalance(models: weights.count) ? [threshold, .signBalance] : [threshold]
+  package var statistics: [ModelStatistic] {
+    options.needsBalance(models: weights.count)
+      ? [threshold, ElectionOptions.balance] : [threshold]
   }
 
-  package func signBalance(_ tile: TaskVectorTile) -> Int {
-    Kernels.signBalance(
-      base: tile.base, models: tile.models, terms: terms(tile.statistics), vote: options.vote,
-      count: tile.count)
+  package func sums(_ tile: InputTile, _ request: SumsRequest) -> [Double] {
+    options.balance(tile, terms: terms(tile.statistics))
   }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     return Kernels.electedTaskVectors(
       into: tile.out, base: base, models: tile.models, terms: terms(tile.statistics),

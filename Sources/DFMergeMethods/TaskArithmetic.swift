@@ -26,7 +26,7 @@ package struct TaskArithmetic: MergeMethod {
     coefficients = try options.numberPerModel("coefficients")
   }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     return Kernels.taskVectorSum(
       into: tile.out, base: base, models: tile.models, coefficients: coefficients,

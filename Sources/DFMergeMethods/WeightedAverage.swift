@@ -38,7 +38,7 @@ package struct WeightedAverage: MergeMethod {
     weights = given.map { $0 / sum }
   }
 
-  package func merge(_ tile: MergeTile) -> StoreOutcome {
+  package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     if tile.models.count == 1, weights == [1] {
       return Kernels.convert(into: tile.out, tile.models[0], count: tile.count)
     } else {

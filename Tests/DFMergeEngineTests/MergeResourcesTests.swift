@@ -17,7 +17,8 @@ import Testing
       needsBase: true, settings: settings)
     let method = try MethodRegistry.make(
       "task_arithmetic", options: .null, models: (0..<models).map { "\($0)" })
-    return try MergeResources(plan, method: method, settings: settings, toFiles: toFiles)
+    return try MergeResources(
+      plan, methods: MethodSet(method), settings: settings, toFiles: toFiles)
   }
 
   @Test func testTraffic_countsEachInputAndOutputOnce() throws {

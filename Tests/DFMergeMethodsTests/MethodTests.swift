@@ -120,6 +120,9 @@ import Testing
 
   @Test(arguments: MethodRegistry.infos.map(\.id))
   func testThreads_changeNoBit(_ method: String) throws {
+    let counts = try #require(MethodRegistry.infos.first { $0.id == method }).modelCounts
+    let models = min(max(3, counts.lowerBound), counts.upperBound)
+    let data = RandomModels(sizes: [300_000, 1, 7, 0, 1031], models: models, seed: 4)
     let one = try data.merge(method, threads: 1)
     for threads in [2, 3, 8] { #expect(try data.merge(method, threads: threads) == one) }
   }

@@ -78,7 +78,7 @@ class Alarm(Exception):
 raised, armed = [], [False]
 library = os.path.dirname(dfmerge.__file__)
 def is_in_call(frame):
-    """Within the library, but not in the hook below, where Python prints what is raised."""
+    # Within the library, but not in the hook below, where Python prints what is raised.
     inside = False
     while frame is not None:
         if frame.f_code is unraisable.__code__:

@@ -1,0 +1,66 @@
+import DFMergeCore
+import DFMergeKernels
+import DFMergeMethods
+
+/// The operands of a piece that is merged, ready to be cut into tiles.
+struct InputPiece {
+  private let whole: InputTile
+
+  /// Reads what lies in files.
+  init(
+    _ executor: MergeExecutor, _ number: Int, _ piece: WorkPiece,
+    _ lookups: [MergeExecutor.FisherLookup], _ statistics: [ModelStatistic: [Double]],
+    _ buffer: inout PieceBuffer
+  ) throws(DFMergeError) {
+    let entry = executor.plan.entries[number]
+    let base = try entry.base.map { (view) throws(DFMergeError) in
+      try buffer.elements(view, from: piece.offset, count: piece.count)
+    }
+    var models: [Elements] = []
+    for view in entry.models {
+      models.append(try buffer.elements(view, from: piece.offset, count: piece.count))
+    }
+    let fishers = try executor.fishers(of: number, piece, lookups, &buffer)
+    let bytes = executor.resources.workspaceBytes
+    let workspace = UnsafeMutableRawBufferPointer(start: try buffer.take(bytes), count: bytes)
+    whole = InputTile(
+      base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
+      shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
+      statistics: statistics, group: executor.groups[number], workspace: workspace)
+  }
+
+  /// The elements from number `start` of the piece on.
+  func tile(from start: Int, count: Int) -> InputTile {
+    InputTile(
+      base: whole.base?.advanced(by: start), models: whole.models.map { $0.advanced(by: start) },
+      fishers: whole.fishers.map { $0.advanced(by: start) }, count: count, name: whole.name,
+      shape: whole.shape, tensorKey: whole.tensorKey, offset: whole.offset + start,
+      statistics: whole.statistics, group: whole.group, workspace: whole.workspace)
+  }
+}
+
+extension MergeExecutor {
+  /// Calls `body` for every tile of the tensors that are merged, on several threads.
+  /// - Parameters:
+  ///   - entry: the only entry to look at; nil for all.
+  ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
+  ///   - wholeUnits: whether tiles are blocks of whole units, or of `blockElements` elements.
+  func forEachInputTile(
+    of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool,
+    statistics: [[ModelStatistic: [Double]]], fishers: [FisherLookup],
+    poll: () throws(DFMergeError) -> Void,
+    _ body:
+      @Sendable (_ entry: Int, _ tile: InputTile, _ worker: Int) throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    try forEachMergePiece(of: entry, in: memory, wholeUnits: wholeUnits, poll: poll) {
+      (number, piece, buffer) throws(DFMergeError) in
+      let inputs = try InputPiece(self, number, piece, fishers, statistics[number], &buffer)
+      let length = wholeUnits ? blockLengths[number] : MergeExecutor.blockElements
+      for start in stride(from: 0, to: piece.count, by: length) {
+        try body(
+          number, inputs.tile(from: start, count: min(length, piece.count - start)),
+          buffer.worker)
+      }
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import DFMergeMethods
+
+extension MethodSet {
+  /// The smallest run of elements of each entry that its method works on.
+  func unitLengths(_ plan: MergePlan) -> [Int] {
+    plan.entries.indices.map { number in
+      let entry = plan.entries[number]
+      return switch self[number].unit(of: entry.mergedShape) {
+      case .elements: 1
+      case .rows: max(entry.mergedShape.rowLength, 1)
+      case .tensor: max(entry.mergedCount, 1)
+      }
+    }
+  }
+
+  /// The most memory that a call of each kind takes, over all entries: for blocks of whole units and
+  /// for those that statistics take of any elements.
+  func memory(_ plan: MergePlan, units: [Int]) -> TileMemory {
+    var most = TileMemory()
+    for (number, entry) in plan.entries.enumerated() {
+      for unit in Set([1, units[number]]) {
+        let taken = self[number].memory(
+          count: min(WorkList.blockLength(unit: unit), entry.mergedCount),
+          shape: entry.mergedShape)
+        most.workspace = max(most.workspace, (taken.workspace &+ 63) & ~63)
+        most.heap = max(most.heap, taken.heap)
+      }
+    }
+    return most
+  }
+}

@@ -1,0 +1,86 @@
+import DFMergeCore
+import DFMergeKernels
+import DFMergeMethods
+
+// Order statistics of numbers that a method computes; see ``KeySelection``. Counts of whole numbers,
+// so neither threads nor pieces can change them.
+extension StatisticsPass {
+  /// The value of each selection, by entry of the plan.
+  /// - Throws: `.nonFinite` for a value that is NaN, unless such values are allowed.
+  func ranks(
+    _ request: RankRequest, poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) -> [[Double]] {
+    let entries = executor.plan.entries
+    func selections(_ number: Int, count: Int, isWide: Bool) -> [KeySelection] {
+      (0..<request.count).map { index in
+        KeySelection(
+          rank: methods[number].rank(
+            request, index: index, count: count, statistics: found[number]),
+          of: count, isWide: isWide)
+      }
+    }
+    let memory = try executor.pieceMemory()
+    switch request.scope {
+    case .model:
+      guard !entries.isEmpty else { return [] }
+      let given = selections(
+        0, count: executor.plan.elementCount, isWide: entries.contains(where: \.isWide))
+      let values = try select(given, request, in: nil, memory, poll: poll)
+      return entries.map { _ in values }
+    case .tensor:
+      var values: [[Double]] = []
+      for (number, entry) in entries.enumerated() {
+        let given = selections(number, count: entry.mergedCount, isWide: entry.isWide)
+        values.append(try select(given, request, in: number, memory, poll: poll))
+      }
+      return values
+    }
+  }
+
+  /// Carries the selections out over one entry or over all.
+  private func select(
+    _ given: [KeySelection], _ request: RankRequest, in entry: Int?, _ memory: AlignedBuffer,
+    poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) -> [Double] {
+    var selections = given
+    let (executor, methods, found) = (executor, methods, found)
+    let values = try AlignedBuffer(
+      byteCount: executor.resources.threads * MergeExecutor.blockElements * 8)
+    while selections.contains(where: { $0.digit != nil }) {
+      let digits = selections.map(\.digit)
+      let counters = TileSlots<[[Int]]>(count: executor.resources.threads, initial: [])
+      try executor.forEachInputTile(
+        of: entry, in: memory, wholeUnits: false, statistics: found, fishers: fishers, poll: poll
+      ) { (number, tile, worker) throws(DFMergeError) in
+        if counters[worker].isEmpty {
+          counters[worker] = digits.map { digit in
+            digit.map { [Int](repeating: 0, count: 1 << Int($0.bits)) } ?? []
+          }
+        }
+        let start = (values.address + worker * MergeExecutor.blockElements * 8)
+          .bindMemory(to: Double.self, capacity: tile.count)
+        for (index, digit) in digits.enumerated() {
+          guard let digit else { continue }
+          try methods[number].rankedValues(tile, request, index: index, into: start)
+          let undefined = digit.count(start, tile.count, into: &counters[worker][index])
+          if undefined > 0, !executor.allowsNonFinite {
+            throw DFMergeError(
+              .nonFinite,
+              "Tensor '\(tile.name)' has NaN among what its elements from \(tile.offset) on are "
+                + "ranked by; mend the weights, or allow such values (non_finite: allow).",
+              context: ["tensor": tile.name])
+          }
+        }
+      }
+      for (index, digit) in digits.enumerated() {
+        guard let digit else { continue }
+        var sum = [Int](repeating: 0, count: 1 << Int(digit.bits))
+        for thread in counters.values where !thread.isEmpty {
+          for i in sum.indices { sum[i] &+= thread[index][i] }
+        }
+        selections[index].narrow(by: sum)
+      }
+    }
+    return selections.map { $0.found ?? 0 }
+  }
+}

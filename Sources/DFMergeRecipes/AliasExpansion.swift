@@ -35,7 +35,9 @@ enum AliasExpansion {
       } else {
         // No sum is above `limit` before this one, so nothing here overflows.
         let total = sums[sums.count - 1]
-        if let first = known.firstUnused { known.weight = max(known.weight, 1 + total - sums[first]) }
+        if let first = known.firstUnused {
+          known.weight = max(known.weight, 1 + total - sums[first])
+        }
         known.firstUnused = nil
         sums.append(total + known.weight)
         if total + known.weight > limit { return line }

@@ -47,7 +47,8 @@ extension MergeRecipe {
       }
       bytes += piece[..<count]
       guard bytes.count <= 100_000_000 else {
-        throw failure(.invalidFormat, "has more than 100 MB; pass the file that describes the merge")
+        throw failure(
+          .invalidFormat, "has more than 100 MB; pass the file that describes the merge")
       }
     }
   }

@@ -51,7 +51,8 @@ struct YAMLReader {
     let line = node.mark?.line ?? 1
     guard depth <= YAMLReader.deepestNesting else {
       throw failure(
-        line, "lists and mappings are nested more than \(YAMLReader.deepestNesting) levels deep; "
+        line,
+        "lists and mappings are nested more than \(YAMLReader.deepestNesting) levels deep; "
           + "no configuration is")
     }
     nodeCount += 1
@@ -108,9 +109,11 @@ struct YAMLReader {
   /// A tag such as `!!python/object` asks its reader to make something of a program's own.
   private func checkTag(_ tag: Tag, _ line: Int) throws(DFMergeError) {
     let name = tag.description
-    let core = ["", "?", "!"] + ["str", "int", "float", "bool", "null", "seq", "map"].map {
-      "tag:yaml.org,2002:" + $0
-    }
+    let core =
+      ["", "?", "!"]
+      + ["str", "int", "float", "bool", "null", "seq", "map"].map {
+        "tag:yaml.org,2002:" + $0
+      }
     guard core.contains(name) else {
       throw failure(line, "the tag '\(name)' is not supported; take it out")
     }

@@ -36,7 +36,8 @@ struct MergekitConfiguration: Sendable {
     line = document.line
     guard let members = document.members else {
       throw place(line).invalid(
-        "the document is \(document.shown); a configuration has keys: 'merge_method', 'models', ...")
+        "the document is \(document.shown); a configuration has keys: 'merge_method', 'models', ..."
+      )
     }
     for member in members where !member.value.isNull {
       try MergekitConfiguration.check(member, place)
@@ -183,7 +184,8 @@ struct MergekitConfiguration: Sendable {
     guard try MergekitModel(source, place: place) == base else {
       throw place(source.line).unsupported(
         "the tokenizer is to be that of \(source.shown), and the result has that of the base model; "
-          + "write 'base', and copy the other's files over the result's if their tokens are the same")
+          + "write 'base', and copy the other's files over the result's if their tokens are the same"
+      )
     }
     return true
   }

@@ -11,7 +11,8 @@ enum MergekitFile {
     var reader = YAMLReader(file: file)
     let documents = try reader.documents(of: text)
     guard !documents.isEmpty else {
-      throw place(1).invalid("the file is empty; a configuration has keys: 'merge_method', 'models', ...")
+      throw place(1).invalid(
+        "the file is empty; a configuration has keys: 'merge_method', 'models', ...")
     }
     var configurations: [MergekitConfiguration] = []
     var steps: [MergeStep] = []

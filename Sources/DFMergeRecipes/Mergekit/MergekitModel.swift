@@ -56,7 +56,8 @@ struct MergekitModel: Sendable, Equatable {
       throw place(member.line).unknown("'\(member.key)' in a model", known: ["path", "revision"])
     }
     guard let path = inner["path"]?.text else {
-      throw place(inner.line).invalid("the model has no 'path'; write one, or owner/name of the hub")
+      throw place(inner.line).invalid(
+        "the model has no 'path'; write one, or owner/name of the hub")
     }
     self.path = path
     revision = inner["revision"]?.text

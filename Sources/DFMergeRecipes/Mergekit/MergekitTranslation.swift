@@ -96,7 +96,9 @@ struct MergekitTranslation {
 
   private func checkBase(isModel: Bool) throws(DFMergeError) {
     guard let base = configuration.base else {
-      guard !["linear", "passthrough", "nuslerp", "multislerp"].contains(method.name) else { return }
+      guard !["linear", "passthrough", "nuslerp", "multislerp"].contains(method.name) else {
+        return
+      }
       throw place(configuration.methodLine).invalid(
         "'\(method.name)' needs a 'base_model'; name one")
     }

@@ -126,7 +126,9 @@ struct ParameterSetting: Sendable, Equatable {
       if let first = numbers.first, numbers.allSatisfy({ $0 == first }) { return .double(first) }
       return .object(["gradient": .array(numbers.map(JSONValue.double))])
     }
-    if entries.count == 1, let only = entries.first, only.filter == nil { return value(only.values) }
+    if entries.count == 1, let only = entries.first, only.filter == nil {
+      return value(only.values)
+    }
     return .array(
       entries.map { entry in
         var members = ["value": value(entry.values)]

@@ -30,13 +30,15 @@ public enum MergeDestination: Sendable {
 public final class Merge: Sendable {
   /// Name of the method, as in ``MethodRegistry``.
   public let method: String
-  /// The method's options, an object or null.
+  /// The method's options, an object or null. Any number, flag or word may depend on the tensor:
+  /// `{"gradient": [n1, n2, ...]}` is linear over the layers, and in a list of
+  /// `{"filter": text, "value": ...}` the first counts whose text is part of the tensor's name.
   public let options: JSONValue
   public let settings: MergeSettings
   let base: (any WeightSource)?
   let models: [any WeightSource]
   let fishers: [any WeightSource]
-  let arithmetic: any MergeMethod
+  let arithmetic: TensorOptions
   let info: MethodInfo
 
   /// Checks method, options and settings.
@@ -55,8 +57,9 @@ public final class Merge: Sendable {
     guard !models.isEmpty else {
       throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
     }
-    arithmetic = try MethodRegistry.make(method, options: options, models: models.map(\.label))
-    info = type(of: arithmetic).info
+    arithmetic = try MethodRegistry.resolve(
+      method, options: options, models: models.map(\.label))
+    info = arithmetic.info
     guard base != nil || !info.needsBase else {
       throw DFMergeError(
         .invalidArgument, "Method '\(method)' needs a base model; pass the pretrained weights.",
@@ -96,7 +99,7 @@ public final class Merge: Sendable {
   public func plan(to destination: MergeDestination) throws(DFMergeError) -> MergePlanReport {
     if case .path(let path) = destination { try checkPath(path) }
     let plan = try align(destination)
-    let resources = try resources(for: plan, destination)
+    let resources = try resources(for: plan, methods(for: plan), destination)
     return MergePlanReport(
       merge: self, plan: plan, resources: resources, destination: destination,
       speed: MachineSpeed.measured(
@@ -121,7 +124,8 @@ public final class Merge: Sendable {
     let start = MachineSpeed.now()
     let plan = try align(destination)
     try plan.throwIfRefused()
-    let resources = try resources(for: plan, destination)
+    let methods = try methods(for: plan)
+    let resources = try resources(for: plan, methods, destination)
     let completed = CompletedBytes()
     let total = resources.bytesWritten &* resources.passes
     func poll() throws(DFMergeError) {
@@ -134,7 +138,7 @@ public final class Merge: Sendable {
       try MergeExecutor(
         plan: plan, target: target, resources: resources, settings: settings,
         completed: completed
-      ).run(MethodSet(arithmetic), poll: poll)
+      ).run(methods, poll: poll)
     }
     let outcome: StoreOutcome
     switch destination {
@@ -170,11 +174,14 @@ public final class Merge: Sendable {
       settings: settings)
   }
 
+  private func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {
+    try arithmetic.methods(for: plan.entries.map(\.output.name))
+  }
+
   private func resources(
-    for plan: MergePlan, _ destination: MergeDestination
+    for plan: MergePlan, _ methods: MethodSet, _ destination: MergeDestination
   ) throws(DFMergeError) -> MergeResources {
     let toFiles = if case .path = destination { true } else { false }
-    return try MergeResources(
-      plan, methods: MethodSet(arithmetic), settings: settings, toFiles: toFiles)
+    return try MergeResources(plan, methods: methods, settings: settings, toFiles: toFiles)
   }
 }

@@ -41,7 +41,8 @@ let commandTargets: [Target] = [
   .executableTarget(
     name: "DFMergeCommand",
     dependencies: [
-      "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeEngine", "DFMerge",
+      "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeBO",
+      "DFMergeEngine", "DFMerge",
       "DFMergeRecipes", .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
   .testTarget(name: "DFMergeRecipesTests", dependencies: ["DFMergeCore", "DFMergeRecipes"]),

@@ -128,7 +128,7 @@ struct YAMLReader {
     case .duplicatedKeysInMapping(let duplicates, let context):
       return failure(
         context.mark.line,
-        "the key '\(duplicates.first ?? "")' stands twice in one mapping; keep one of them")
+        "the key '\(duplicates.first ?? "")' stands here and once more in one mapping; keep one")
     case .reader(let problem, _, _, _):
       return failure(1, "this is no YAML: \(problem)")
     default: return failure(1, "this is no YAML: \(error)")

@@ -40,7 +40,7 @@ import Testing
     ("  - model: b@1@2", 5, "is no model"),
     ("  - model: {model: {path: b, revison: x}}", 5, "'revison' in a model"),
     ("  - model: {model: b, override_architecture: X}", 5, "'override_architecture'"),
-    ("merge_method: ties", 5, "stands twice"),
+    ("merge_method: ties", 1, "'merge_method' stands here and once more"),
     ("  - model: {b: !!python/object:os.system x}", 5, "the tag"),
     ("  - [", 6, "this is no YAML"),
   ])
@@ -93,7 +93,7 @@ import Testing
 
   @Test func refusesDocumentsThatDoNotFitTogether() {
     let one = "merge_method: passthrough\nmodels: [{model: a}]\n"
-    expectFailure(one + "---\n" + one, "config.yml:3", "two documents have no 'name'")
+    expectFailure(one + "---\n" + one, "config.yml:4", "two documents have no 'name'")
     expectFailure("name: x\n" + one + "---\n" + one, "config.yml:1", "'x' is not used")
     expectFailure(
       "name: x\n" + one + "---\nname: x\n" + one, "config.yml:5", "two documents are called 'x'")

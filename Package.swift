@@ -27,6 +27,32 @@ let levelTargets: [Target] = levels.map { name, cpu in
       + [.unsafeFlags(["-Xcc", "-march=\(cpu)"]), .define("DFMERGE_LONG_STEPS")])
 }
 
+// The command-line program is the only part with dependencies. Who uses the library alone never
+// resolves them; DFMERGE_LIBRARY_ONLY=1 leaves the program out of a checkout's own builds too, so
+// that building the library needs no network.
+let buildsCommand = Context.environment["DFMERGE_LIBRARY_ONLY"] != "1"
+let commandProducts: [Product] = [
+  // The library's product has the program's name already; Scripts/build-cli.sh gives it to the file.
+  .executable(name: "dfmerge-cli", targets: ["DFMergeCommand"])
+]
+let commandDependencies: [Package.Dependency] = [
+  .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+  .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+]
+let commandTargets: [Target] = [
+  .target(
+    name: "DFMergeRecipes",
+    dependencies: ["DFMergeCore", .product(name: "Yams", package: "Yams")]),
+  .executableTarget(
+    name: "DFMergeCommand",
+    dependencies: [
+      "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeBO",
+      "DFMergeEngine", "DFMerge",
+      "DFMergeRecipes", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ]),
+  .testTarget(name: "DFMergeRecipesTests", dependencies: ["DFMergeCore", "DFMergeRecipes"]),
+]
+
 // One module per row of docs/architecture.md. Imports run one way, top to bottom of this list;
 // the build is run with `--explicit-target-dependency-import-check error`, so a wrong import fails.
 let package = Package(
@@ -34,7 +60,8 @@ let package = Package(
   products: [
     .library(name: "DFMerge", targets: ["DFMerge"]),
     .library(name: "dfmerge", type: .dynamic, targets: ["DFMergeCAPI"]),
-  ],
+  ] + (buildsCommand ? commandProducts : []),
+  dependencies: buildsCommand ? commandDependencies : [],
   targets: [
     .target(name: "CDFMergeShims"),
     .target(name: "DFMergeCore"),
@@ -98,7 +125,7 @@ let package = Package(
       dependencies: ["DFMergeCore", "DFMergeMethods", "DFMergeEngine", "DFMergeIO", "DFMerge"]),
     .testTarget(
       name: "DFMergeCAPITests", dependencies: ["CDFMergeShims", "DFMergeCore", "DFMergeCAPI"]),
-  ] + levelTargets,
+  ] + levelTargets + (buildsCommand ? commandTargets : []),
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )

@@ -20,12 +20,19 @@ public struct MethodInfo: Sendable {
   public let modelCounts: ClosedRange<Int>
   /// Whether another order of the models gives the same result up to the last bit.
   public let isPermutationInvariant: Bool
+  /// Whether models that all equal the base give the base with default options; where none is read,
+  /// whether models that equal each other give that model. Up to rounding.
+  public let keepsEqualModels: Bool
+  /// Whether base and models multiplied by a positive number give the result multiplied by it; for
+  /// powers of two up to the last bit.
+  public let scalesWithInputs: Bool
   public let options: [OptionSchema]
 
   package init(
     id: String, title: String, formula: String, summary: String, source: String,
     needsBase: Bool, usesBase: Bool = false, needsFisher: Bool,
     modelCounts: ClosedRange<Int> = 1...Int.max, isPermutationInvariant: Bool = true,
+    keepsEqualModels: Bool = true, scalesWithInputs: Bool = true,
     options: [OptionSchema]
   ) {
     self.id = id
@@ -38,6 +45,8 @@ public struct MethodInfo: Sendable {
     self.needsFisher = needsFisher
     self.modelCounts = modelCounts
     self.isPermutationInvariant = isPermutationInvariant
+    self.keepsEqualModels = keepsEqualModels
+    self.scalesWithInputs = scalesWithInputs
     self.options = options
   }
 
@@ -50,6 +59,8 @@ public struct MethodInfo: Sendable {
       "uses_base": .bool(usesBase), "needs_fisher": .bool(needsFisher),
       "least_models": .int(Int64(modelCounts.lowerBound)),
       "most_models": most == Int.max ? .null : .int(Int64(most)),
+      "permutation_invariant": .bool(isPermutationInvariant),
+      "keeps_equal_models": .bool(keepsEqualModels), "scales_with_inputs": .bool(scalesWithInputs),
       "options": .array(options.map(\.json)),
     ])
   }

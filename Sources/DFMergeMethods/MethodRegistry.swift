@@ -9,6 +9,12 @@ public enum MethodRegistry {
     DARETIES.self,
     DFMergeCombine.self,
     FisherMerging.self,
+    KarcherMean.self,
+    ModelStock.self,
+    MultiSLERP.self,
+    NuSLERP.self,
+    Passthrough.self,
+    SLERP.self,
     TaskArithmetic.self,
     TIES.self,
   ]

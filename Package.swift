@@ -15,6 +15,11 @@ let levels = buildsLevels ? [("V3", "x86-64-v3"), ("V4", "x86-64-v4")] : []
 // No loop may be inlined into a module of another level.
 let loopSettings: [SwiftSetting] = [.unsafeFlags(["-disable-cmo"])]
 
+// Without optimisation Eigen takes 50 times as long. The loops of its products choose the CPU level
+// for themselves; everything else is for every CPU.
+let denseFlags = ["-O2", "-ffp-contract=off", "-fvisibility=hidden"]
+let denseDefines = buildsLevels ? ["DFMERGE_CPU_LEVELS"] : []
+
 let levelTargets: [Target] = levels.map { name, cpu in
   .target(
     name: "DFMergeKernels\(name)", dependencies: ["CDFMergeShims"],
@@ -69,6 +74,16 @@ let package = Package(
       dependencies: ["DFMergeCore", "CDFMergeShims", "DFMergeKernelsBaseline"]
         + levelTargets.map { .target(name: $0.name) },
       swiftSettings: buildsLevels ? [.define("DFMERGE_CPU_LEVELS")] : []),
+    .systemLibrary(
+      name: "CEigen", pkgConfig: "eigen3", providers: [.apt(["libeigen3-dev"]), .brew(["eigen"])]),
+    .target(
+      name: "CDFMergeDense", dependencies: ["CEigen"],
+      // They reach C++, too.
+      cSettings: [.unsafeFlags(denseFlags)] + denseDefines.map { .define($0) },
+      cxxSettings: [.unsafeFlags(["-fvisibility-inlines-hidden"])]),
+    .target(
+      name: "DFMergeLinearAlgebra",
+      dependencies: ["DFMergeCore", "DFMergeKernels", "CDFMergeDense"]),
     .target(name: "DFMergeIO", dependencies: ["CDFMergeShims", "DFMergeCore"]),
     .target(name: "DFMergeMethods", dependencies: ["DFMergeCore", "DFMergeKernels"]),
     .target(name: "DFMergeBO", dependencies: ["DFMergeCore"]),
@@ -92,6 +107,9 @@ let package = Package(
     .testTarget(name: "DFMergeCoreTests", dependencies: ["DFMergeCore"]),
     .testTarget(
       name: "DFMergeKernelsTests", dependencies: ["DFMergeCore", "DFMergeKernels"]),
+    .testTarget(
+      name: "DFMergeLinearAlgebraTests",
+      dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeLinearAlgebra"]),
     .testTarget(name: "DFMergeIOTests", dependencies: ["DFMergeCore", "DFMergeIO"]),
     .testTarget(name: "DFMergeBOTests", dependencies: ["DFMergeCore", "DFMergeBO"]),
     .testTarget(
@@ -108,5 +126,6 @@ let package = Package(
     .testTarget(
       name: "DFMergeCAPITests", dependencies: ["CDFMergeShims", "DFMergeCore", "DFMergeCAPI"]),
   ] + levelTargets + (buildsCommand ? commandTargets : []),
-  swiftLanguageModes: [.v6]
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
 )

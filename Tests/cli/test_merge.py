@@ -41,8 +41,8 @@ def test_merges_from_the_command_line(work: Workplace) -> None:
 def test_names_of_models_and_settings(work: Workplace) -> None:
     report = work.json(
         "merge", "out.safetensors", "--method", "average",
-        "--model", "m=maths", "--model", "c=code", "--option", 'weights={"m": 1, "c": 3}', "--setting", "max_memory=60MB",
-        "--setting", "dtype=BF16",
+        "--model", "m=maths", "--model", "c=code", "--option", 'weights={"m": 1, "c": 3}',
+        "--setting", "max_memory=60MB", "--setting", "dtype=BF16",
     )  # fmt: skip
     (step,) = report["steps"]
     assert step["method"] == "average" and step["out"] == "out.safetensors"
@@ -115,7 +115,7 @@ def test_methods_are_described(work: Workplace) -> None:
         (("merge", "a.yml", "out", "--method", "ties"), "both say what to merge"),
         (("merge", "out", "--method", "ties", "--model", "a", "--option", "density"), "--option"),
         (("merge", "out", "--method", "t", "--model", "a", "--model", "a"), "Two models"),
-        (("merge", "o", "--method", "t", "--model", "a", "--option", "x=1", "--option", "x=2"), "twice"),
+        (("plan", "--method", "t", "--model", "a", "--option", "x=1", "--option", "x=2"), "twice"),
         (("diff", "a"), "b"),
         (("search", "out", "--method", "ties", "--model", "a"), "behind '--'"),
     ],

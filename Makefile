@@ -116,9 +116,12 @@ test-install: test-tools lib ## C and C++ as users have them: an installed prefi
 	Scripts/check-cpp.py
 	Scripts/test-install.sh
 
+# Tests that two processes may run at once: they time nothing and send no signals.
+ARITHMETIC := tests/test_method*.py tests/test_merge_same_bytes.py tests/test_tensor_settings.py
 test-python: $(VENV)/.installed ## Quickstart and Python tests on the installed wheel, with Swift hidden
 	Scripts/without-swift.sh $(PYTHON) examples/python/quickstart.py
-	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips
+	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips -n 2 --dist loadfile $(ARITHMETIC)
+	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips $(addprefix --ignore-glob=,$(ARITHMETIC))
 
 lint: $(VENV)/.ready ## Formatters and type checkers, zero findings
 	swift format lint --strict -r Sources Tests examples/swift Package.swift

@@ -5,7 +5,7 @@ extension MethodSet {
   func unitLengths(_ plan: MergePlan) -> [Int] {
     plan.entries.indices.map { number in
       let entry = plan.entries[number]
-      return switch self[number].unit(of: entry.mergedShape) {
+      return switch self[number].unit(of: entry.mergedShape, named: entry.output.name) {
       case .elements: 1
       case .rows: max(entry.mergedShape.rowLength, 1)
       case .tensor: max(entry.mergedCount, 1)
@@ -21,7 +21,7 @@ extension MethodSet {
       for unit in Set([1, units[number]]) {
         let taken = self[number].memory(
           count: min(WorkList.blockLength(unit: unit), entry.mergedCount),
-          shape: entry.mergedShape)
+          shape: entry.mergedShape, named: entry.output.name)
         most.workspace = max(most.workspace, (taken.workspace &+ 63) & ~63)
         most.heap = max(most.heap, taken.heap)
       }

@@ -24,8 +24,14 @@ package protocol MergeMethod: Sendable {
   /// What a tile of a tensor of this shape is at least.
   func unit(of shape: Shape) -> TileUnit
 
+  /// The same for a tensor of this name, for methods that go by names too; by default ``unit(of:)``.
+  func unit(of shape: Shape, named name: String) -> TileUnit
+
   /// The memory that a call for a tile of `count` elements of a tensor of `shape` takes.
   func memory(count: Int, shape: Shape) -> TileMemory
+
+  /// The same for a tensor of this name; by default ``memory(count:shape:)``.
+  func memory(count: Int, shape: Shape, named name: String) -> TileMemory
 
   /// Writes `tile.out`. A pure function of the tile: no input or output, no threads, and the same
   /// bits for any way of cutting a tensor into tiles that are its units. Returns what its kernels
@@ -56,7 +62,11 @@ package protocol MergeMethod: Sendable {
 extension MergeMethod {
   package var statistics: [ModelStatistic] { [] }
   package func unit(of shape: Shape) -> TileUnit { .elements }
+  package func unit(of shape: Shape, named name: String) -> TileUnit { unit(of: shape) }
   package func memory(count: Int, shape: Shape) -> TileMemory { TileMemory() }
+  package func memory(count: Int, shape: Shape, named name: String) -> TileMemory {
+    memory(count: count, shape: shape)
+  }
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
   }

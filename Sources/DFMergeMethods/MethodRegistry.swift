@@ -9,8 +9,11 @@ public enum MethodRegistry {
     DARETIES.self,
     DFMergeCombine.self,
     FisherMerging.self,
+    IsoC.self,
+    IsoCTS.self,
     TaskArithmetic.self,
     TIES.self,
+    TSVM.self,
   ]
 
   /// What each method is and takes, in alphabetical order of ids.

@@ -18,7 +18,8 @@ package protocol MergeMethod: Sendable {
   init(options: OptionValues, modelCount: Int) throws(DFMergeError)
 
   /// What `merge` reads from `InputTile.statistics`. They are found in this order, and those before
-  /// are in the tiles from which the next is found. As many, of the same kinds, for any options.
+  /// are in the tiles from which the next is found. Of the same kinds in the same places for any
+  /// options, of which some may ask for less.
   var statistics: [ModelStatistic] { get }
 
   /// What a tile of a tensor of this shape is at least.
@@ -42,6 +43,12 @@ package protocol MergeMethod: Sendable {
   /// tile. Tiles that are not whole units are 65,536 elements long but for the last of a tensor, so
   /// that the order of the additions is fixed.
   func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double]
+
+  /// What each tensor gets of the sums of `request`, which has the scope `tensor`: what was summed
+  /// over it, or numbers that come of comparing it with the others.
+  /// - Parameter tensors: in the order of their names; those that the request was made for.
+  /// - Returns: as many lists of numbers, which are then in the tiles' statistics.
+  func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]]
 
   /// Writes the `tile.count` values among which the selection number `index` of `request` finds the
   /// one of its rank. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
@@ -69,6 +76,9 @@ extension MergeMethod {
   }
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
+  }
+  package func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]] {
+    tensors.map(\.sums)
   }
   package func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,

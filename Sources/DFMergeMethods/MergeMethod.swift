@@ -24,6 +24,11 @@ package protocol MergeMethod: Sendable {
   /// What a tile of a tensor of this shape is at least.
   func unit(of shape: Shape) -> TileUnit
 
+  /// How the tensor that `outline` describes is made. Asked before anything is read, and again with
+  /// the same answer; elementwise unless the method says otherwise.
+  /// - Throws: for options that cannot be carried out; shapes that do not fit are `.refused`.
+  func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly
+
   /// The memory that a call for a tile of `count` elements of a tensor of `shape` takes.
   func memory(count: Int, shape: Shape) -> TileMemory
 
@@ -57,6 +62,9 @@ extension MergeMethod {
   package var statistics: [ModelStatistic] { [] }
   package func unit(of shape: Shape) -> TileUnit { .elements }
   package func memory(count: Int, shape: Shape) -> TileMemory { TileMemory() }
+  package func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly {
+    .elementwise
+  }
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
   }

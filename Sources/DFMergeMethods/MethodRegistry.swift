@@ -5,10 +5,13 @@ public enum MethodRegistry {
   /// One line per method, in alphabetical order of their ids.
   package static let methods: [any MergeMethod.Type] = [
     WeightedAverage.self,
+    CoPA.self,
     DARE.self,
     DARETIES.self,
     DFMergeCombine.self,
     FisherMerging.self,
+    LoRAConcatenation.self,
+    LoRALinear.self,
     TaskArithmetic.self,
     TIES.self,
   ]

@@ -26,6 +26,10 @@ toolchain=$(swiftc -print-target-info |
 [ -d "$toolchain/../lib/swift_static" ] ||
   fail "the Swift toolchain has no static runtime ($toolchain/../lib/swift_static); reinstall it"
 
+# Swift Package Manager goes by the same file.
+[ -f /usr/share/pkgconfig/eigen3.pc ] || pkg-config --exists eigen3 2>/dev/null ||
+  fail "Eigen is missing; install libeigen3-dev (Debian), eigen3-devel (Fedora) or eigen (others)"
+
 numbers=Sources/DFMergeCore/DFMergeVersion.swift
 version=$(sed -n 's/.*static let string = "\(.*\)".*/\1/p' "$numbers")
 abi=$(sed -n 's/.*static let abi: Int32 = \([0-9]*\).*/\1/p' "$numbers")

@@ -156,6 +156,7 @@ template dfmergeConfig.cmake "$libdir/cmake/dfmerge/dfmergeConfig.cmake"
 template dfmergeConfigVersion.cmake.in "$libdir/cmake/dfmerge/dfmergeConfigVersion.cmake"
 template dfmergeTargets.cmake.in "$libdir/cmake/dfmerge/dfmergeTargets.cmake"
 put 644 "$root/LICENSE" share/doc/dfmerge/LICENSE
+put 644 "$root/NOTICE" share/doc/dfmerge/NOTICE
 
 mapfile -t files < <(cd "$stage" && find . ! -type d -printf '%P\n' | LC_ALL=C sort)
 for path in "${files[@]}" "$manifest"; do

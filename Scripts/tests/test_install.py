@@ -20,7 +20,7 @@ class Checkout:
         self.folder = folder
         for name in ("Scripts/install", "include", "bindings/cpp"):
             shutil.copytree(ROOT / name, folder / name)
-        for name in ("Scripts/install.sh", "LICENSE"):
+        for name in ("Scripts/install.sh", "LICENSE", "NOTICE"):
             shutil.copy(ROOT / name, folder / name)
         self.release("0.1.0", 1)
 
@@ -64,6 +64,7 @@ def test_installs_and_removes_everything(checkout: Checkout, tmp_path: Path) -> 
         "include/dfmerge.hpp",
         "include/dfmerge/search.hpp",
         "share/doc/dfmerge/LICENSE",
+        "share/doc/dfmerge/NOTICE",
         MANIFEST,
     ):
         assert (prefix / name).is_file()

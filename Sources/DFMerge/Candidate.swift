@@ -3,7 +3,8 @@ import DFMergeCore
 /// What is merged in one trial.
 public struct Candidate: Sendable, Equatable {
   /// One per model and group of tensors, all groups of the first model first: the coefficient of
-  /// model m in group g of G is number m G + g. Without groups, one per model in their order.
+  /// model m in group g of G is number m G + g. Without groups, one per model in their order. In a
+  /// search of another method's options, its parameters stand in place of the models.
   public let coefficients: [Double]
   /// Power of the Fisher weights.
   public let exponent: Double
@@ -20,7 +21,8 @@ public struct Candidate: Sendable, Equatable {
 /// group; `coefficients` may be an object by model, of numbers (for all groups) or of objects by
 /// group; without `coefficients`, the members other than `exponent` are the models'.
 struct CandidateText {
-  let models: [String]
+  /// The models, or another method's parameters.
+  let parameters: [String]
   let groups: [String]
   /// The exponent that every candidate of the search has; nil where it is searched.
   let exponent: Double?
@@ -42,15 +44,15 @@ struct CandidateText {
       if let list = given.arrayValue { return checked(list, members["exponent"]) }
       named = given.objectValue ?? [:]
     }
-    guard Set(named.keys) == Set(models) else {
+    guard Set(named.keys) == Set(parameters) else {
       return (
         nil,
-        "has coefficients for [\(named.keys.sorted().joined(separator: ", "))]; the models are "
-          + models.joined(separator: ", ")
+        "has coefficients for [\(named.keys.sorted().joined(separator: ", "))]; it takes those of "
+          + parameters.joined(separator: ", ")
       )
     }
     var list: [JSONValue] = []
-    for model in models {
+    for model in parameters {
       guard let byGroup = named[model]?.objectValue else {
         list += groups.map { _ in named[model] ?? .null }
         continue
@@ -75,15 +77,15 @@ struct CandidateText {
     guard numbers.count == list.count else {
       return (nil, "has a coefficient that is not a finite number")
     }
-    if numbers.count == models.count {
+    if numbers.count == parameters.count {
       numbers = numbers.flatMap { number in groups.map { _ in number } }
     }
-    guard numbers.count == models.count * groups.count else {
-      let count = models.count * groups.count
+    guard numbers.count == parameters.count * groups.count else {
+      let count = parameters.count * groups.count
       return (
         nil,
-        "has \(numbers.count) coefficients; it takes \(models.count)"
-          + (groups.count > 1 ? ", or \(count), one per model and group" : "")
+        "has \(numbers.count) coefficients; it takes \(parameters.count)"
+          + (groups.count > 1 ? ", or \(count), one per parameter and group" : "")
       )
     }
     if let given, given != .null {

@@ -26,7 +26,7 @@ extension Search {
       let range = index < space.bounds.count ? space.bounds[index] : 0...1
       return .object([
         "name": .string(coordinate.name),
-        "model": coordinate.model.map(JSONValue.string) ?? .null,
+        "model": coordinate.parameter.map(JSONValue.string) ?? .null,
         "group": coordinate.group.map(JSONValue.string) ?? .null,
         "at": .array(
           slice.at.map {
@@ -36,6 +36,13 @@ extension Search {
         "sd": .array(slice.sd.map(JSONValue.double)),
       ])
     }
+  }
+
+  /// The interval of each parameter.
+  var intervals: JSONValue {
+    let bounds = space.parameters.indices.map { space.bounds[$0 * groups.count] }
+    return .object(
+      Dictionary(zip(space.parameters, bounds.map { JSONValue.ends($0) })) { first, _ in first })
   }
 
   /// How far one must move along each dimension for the score to change, as a share of its

@@ -33,7 +33,8 @@ extension Search {
       noun: "a search",
       header: .object([
         "type": .string("search"), "format": .int(2), "library": .string(DFMergeVersion.string),
-        "options": options.json, "models": .names(models), "groups": .names(groups.names),
+        "options": options.json, "models": .names(models), "parameters": .names(parameters),
+        "groups": .names(groups.names),
         "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
       ]),
       members: [

@@ -13,6 +13,8 @@ import Synchronization
 ///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m),
 /// with the coefficients of the group that a tensor belongs to;
 /// the host scores theta on validation data, and the optimiser proposes the next candidate.
+/// With the option `method`, candidates are merged by another method, and its numeric options are
+/// what is searched.
 /// Use: make a search, then `run` it with a host, or from async code ``start(_:journal:host:)->SearchRun``
 /// it. One thread at a time.
 /// Memory: the Fisher values (see ``SearchOptions/FisherMode``); inputs and target are the host's.
@@ -24,6 +26,9 @@ public final class Search {
   public let options: SearchOptions
   /// Names of the models, in order.
   public let models: [String]
+  /// Names of what is searched, in order: the models, whose coefficients are, or another method's
+  /// options.
+  public var parameters: [String] { space.parameters }
   /// The tensors' groups; one where all share their coefficients.
   public let groups: SearchGroups
   /// Every finished trial, in order.
@@ -35,6 +40,9 @@ public final class Search {
 
   let plan: MergePlan
   let space: SearchSpace
+  /// What is searched in place of DF-Merge's coefficients; nil for these.
+  private let searched: SearchedMethod?
+  private let target: [MutableTensorView]
   let fingerprint: String
   let executor: MergeExecutor
   let optimizer: Optimizer
@@ -86,6 +94,9 @@ public final class Search {
     }
     self.models = names
     self.options = try SearchOptions(options, models: names)
+    self.target = target
+    let searched = try SearchedMethod(self.options, models: names)
+    self.searched = searched
     plan = try MergePlan(target: target, base: base, models: models.map(\.weights))
     try plan.refuseSharedMemory(of: target, with: [base] + models.map(\.weights))
     guard !plan.entries.isEmpty else {
@@ -93,11 +104,14 @@ public final class Search {
         .invalidArgument,
         "The target has no tensor to merge (F64, F32, F16 or BF16); check what was registered.")
     }
-    groups = try SearchGroups(
+    let groups = try SearchGroups(
       self.options.groups, tensors: plan.entries.map { ($0.output.name, $0.mergedCount) })
-    space = SearchSpace(
-      models: names, groups: groups.names, bounds: self.options.bounds,
-      exponent: self.options.exponent)
+    self.groups = groups
+    let (bounds, exponent) = (self.options.bounds, self.options.exponent)
+    space =
+      searched.map { SearchSpace($0, groups: groups.names) }
+      ?? SearchSpace(
+        models: names, groups: groups.names, bounds: bounds, exponent: exponent)
     fingerprint = Fingerprint.of(
       names: target.map(\.name), sources: [base] + models.map(\.weights))
     executor = try MergeExecutor(
@@ -119,17 +133,23 @@ public final class Search {
   ///   or one that is not finite, `.nonFinite` when the result or a Fisher value is not finite, `.cancelled`, what the host
   ///   throws.
   public func apply(_ candidate: Candidate, host: any SearchHost) throws(DFMergeError) {
-    guard candidate.coefficients.count == models.count * groups.count,
+    guard candidate.coefficients.count == space.bounds.count,
       candidate.coefficients.allSatisfy(\.isFinite),
       (0...1).contains(candidate.exponent)
     else {
       throw DFMergeError(
         .invalidArgument,
-        "A candidate needs \(models.count * groups.count) finite coefficients and an exponent from "
+        "A candidate needs \(space.bounds.count) finite coefficients and an exponent from "
           + "0 to 1; it has \(candidate.coefficients) and \(candidate.exponent).")
     }
     let table = groups.groups.indices.map { group in
-      models.indices.map { candidate.coefficients[$0 * groups.count + group] }
+      parameters.indices.map { candidate.coefficients[$0 * groups.count + group] }
+    }
+    if let searched {
+      let methods = try searched.methods(table, groups: groups.assignment)
+      let start = SearchClock.now()
+      defer { clock.trial.merge += SearchClock.now() - start }
+      return try write(methods, [], host)
     }
     let lookups = try store.lookups(for: table, exponent: candidate.exponent) {
       (model, places, buffer) throws(DFMergeError) in
@@ -139,19 +159,26 @@ public final class Search {
     defer { clock.trial.merge += SearchClock.now() - start }
     let method = DFMergeCombine(
       coefficients: table, epsilon: options.epsilon, exponent: candidate.exponent)
-    try write(method, lookups, host)
+    try write(MethodSet(method), lookups, host)
   }
 
   /// Merges into the target. The host hears of it about fifty times a second: for a binding, that
   /// is also where its signals are handled, and a merge of a large model takes seconds.
   private func write(
-    _ method: any MergeMethod, _ fishers: [MergeExecutor.FisherLookup], _ host: any SearchHost
+    _ methods: MethodSet, _ fishers: [MergeExecutor.FisherLookup], _ host: any SearchHost
   ) throws(DFMergeError) {
     let interval = 0.02
-    let total = executor.resources.bytesWritten
+    // What a method works in may depend on its options.
+    let executor =
+      searched == nil
+      ? executor
+      : try MergeExecutor(
+        plan: plan, target: target, methods: methods, threads: options.threads,
+        completed: completed, groups: groups.assignment)
+    let total = executor.resources.bytesWritten &* executor.resources.passes
     let before = completed.value
     var next = SearchClock.now() + interval
-    try executor.run(MethodSet(method), fishers: fishers) { () throws(DFMergeError) in
+    try executor.run(methods, fishers: fishers) { () throws(DFMergeError) in
       try poll()
       guard SearchClock.now() >= next else { return }
       let done = min(completed.value - before, total)
@@ -170,7 +197,7 @@ public final class Search {
   ) throws(DFMergeError) {
     let start = SearchClock.now()
     let scaled = ScaledModel(model: model, coefficients: places)
-    try write(scaled, [], host)
+    try write(MethodSet(scaled), [], host)
     let written = SearchClock.now()
     clock.trial.merge += written - start
     defer {
@@ -200,6 +227,13 @@ public final class Search {
     case .dynamic:
       models.count * (Int(min(Double(options.trials) / (options.subsetShare ?? 1), 1e9)) + 1)
     }
+  }
+
+  /// What a merge by the searched method takes to give this candidate; nil for DF-Merge, whose
+  /// Fisher values no option holds, and where tensors' groups have values of their own.
+  func mergeOptions(of candidate: Candidate) -> JSONValue? {
+    guard groups.count == 1 else { return nil }
+    return searched?.json(candidate.coefficients)
   }
 
   func poll() throws(DFMergeError) {

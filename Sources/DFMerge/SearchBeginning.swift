@@ -13,7 +13,7 @@ struct SearchBeginning {
   ///   the bounds, or scores of other tasks.
   init(_ options: SearchOptions, _ space: SearchSpace) throws(DFMergeError) {
     let text = CandidateText(
-      models: space.models, groups: space.groups, exponent: space.exponent)
+      parameters: space.parameters, groups: space.groups, exponent: space.exponent)
     for (index, value) in try SearchBeginning.list(options.enqueue, "enqueue").enumerated() {
       let (found, problem) = text.candidate(value)
       guard let found else {
@@ -52,7 +52,7 @@ struct SearchBeginning {
     }
     if space.dimension > SearchSpace.sensibleDimensions {
       warnings.append(
-        "The search has \(space.dimension) dimensions (\(space.models.count) models, "
+        "The search has \(space.dimension) dimensions (\(space.parameters.count) parameters, "
           + "\(space.groups.count) groups); beyond \(SearchSpace.sensibleDimensions) it finds "
           + "little that equal coefficients do not. Use fewer groups.")
     }

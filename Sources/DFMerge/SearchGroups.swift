@@ -158,14 +158,14 @@ extension SearchGroups {
       })
   }
 
-  /// One value per model and group, model by model, as an object: by model, and within a model by
-  /// group where there are several.
-  func named(_ values: [Double], models: [String]) -> JSONValue {
+  /// One value per parameter and group, parameter by parameter, as an object: by parameter, and
+  /// within one by group where there are several.
+  func named(_ values: [Double], parameters: [String]) -> JSONValue {
     var members: [String: JSONValue] = [:]
-    for (index, model) in models.enumerated() {
+    for (index, name) in parameters.enumerated() {
       let own = values.dropFirst(index * count).prefix(count).map(JSONValue.double)
       guard own.count == count else { continue }
-      members[model] =
+      members[name] =
         count == 1 ? own[0] : .object(Dictionary(zip(names, own)) { first, _ in first })
     }
     return .object(members)

@@ -1,4 +1,5 @@
 import DFMergeCore
+import DFMergeMethods
 
 extension SearchOptions {
   /// Every option with type, range, default and meaning: the optimiser's, and those of merging.
@@ -34,6 +35,20 @@ extension SearchOptions {
 
   /// What is searched.
   private static let space: [OptionSchema] = [
+    OptionSchema(
+      "method", .choice(MethodRegistry.infos.map(\.id)), default: .string(ownMethod),
+      "What candidates are merged by: DF-Merge, whose coefficients are searched, or another method, "
+        + "whose numeric options in space are."),
+    OptionSchema(
+      "space",
+      .structured(
+        "an object from option to [low, high], one number for all models, or to an object of such "
+          + "pairs by model, where \"*\" stands for each model"),
+      default: .null,
+      "Other methods: what is searched of the method's options."),
+    OptionSchema(
+      "method_options", .structured("an object of options as in a merge"), default: .null,
+      "Other methods: the options that all candidates share."),
     OptionSchema(
       "bounds", .intervalPerModel(-100...100), default: .array([.double(0), .double(1)]),
       "Interval of each model's coefficient."),
@@ -78,11 +93,17 @@ extension SearchOptions {
   /// ``OptimizerSettings``.
   static func refuseInert(_ given: JSONValue, _ values: OptionValues) throws(DFMergeError) {
     let fisher = values.word("fisher") ?? ""
+    let isOwn = values.word("method") == ownMethod
     let searchesExponent = fisher != "none" && values.word("exponent") == "search"
     let hasExponentZero =
       searchesExponent || fisher == "none" || values.values["exponent"]?.doubleValue == 0
     try OptimizerSettings.refuseInert(
       [
+        ("space", !isOwn, "another method than df_merge"),
+        ("method_options", !isOwn, "another method than df_merge"),
+        ("bounds", isOwn, "method 'df_merge'; another method has its ranges in space"),
+        ("fisher", isOwn || fisher == "none", "method 'df_merge'"),
+        ("singles", isOwn || given["singles"]?.boolValue == false, "method 'df_merge'"),
         ("nodes", fisher == "interpolated", "fisher 'interpolated'"),
         (
           "fisher_position", fisher == "interpolated" || fisher == "dynamic",

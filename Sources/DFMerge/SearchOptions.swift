@@ -33,6 +33,11 @@ public struct SearchOptions: Sendable {
   let enqueue: JSONValue
   let observations: JSONValue
   let groups: JSONValue
+  /// The id of the method whose options are searched; `ownMethod` is DF-Merge.
+  public let method: String
+  /// The method's options that are searched, with their ranges, and those that are fixed.
+  let space: JSONValue
+  let methodOptions: JSONValue
   public let fisherMode: FisherMode
   /// Where between the scaled model (0) and the fine-tuned model (1) a Fisher is measured.
   public let fisherPosition: Double
@@ -51,9 +56,13 @@ public struct SearchOptions: Sendable {
   /// - Throws: `.unknownName`, `.invalidOption`.
   public init(_ given: JSONValue, models: [String]) throws(DFMergeError) {
     let isPaper = given["preset"]?.stringValue == "paper"
+    var overrides = isPaper ? SearchOptions.paper : [:]
+    let isOwn = (given["method"]?.stringValue ?? SearchOptions.ownMethod) == SearchOptions.ownMethod
+    // No other method has its Fisher values measured.
+    if !isOwn { overrides["fisher"] = .string(FisherMode.none.rawValue) }
     let values = try OptionValues(
       given, schema: SearchOptions.schema, owner: "the search", models: models,
-      overrides: isPaper ? SearchOptions.paper : [:])
+      overrides: overrides)
     settings = try OptimizerSettings(values, given: given, owner: "the search")
     guard settings.maxSeconds != 0 else {
       throw DFMergeError(
@@ -62,6 +71,15 @@ public struct SearchOptions: Sendable {
           + "above 0.", context: ["option": "max_seconds"])
     }
     try SearchOptions.refuseInert(given, values)
+    method = values.word("method") ?? SearchOptions.ownMethod
+    space = values.values["space"] ?? .null
+    methodOptions = values.values["method_options"] ?? .null
+    for (name, value) in [("space", space), ("method_options", methodOptions)]
+    where value != .null && value.objectValue == nil {
+      throw DFMergeError(
+        .invalidOption, "Option '\(name)' of the search is no object by option of the method.",
+        context: ["option": name])
+    }
     bounds = try values.intervalPerModel("bounds")
     isInformed = try values.flag("informed")
     hasSingles = try values.flag("singles")
@@ -82,6 +100,9 @@ public struct SearchOptions: Sendable {
     kept["threads"] = nil
     json = .object(kept)
   }
+
+  /// DF-Merge, whose coefficients a search looks for by default.
+  public static let ownMethod = "df_merge"
 
   public var isPaperPreset: Bool { settings.isPaperPreset }
   public var trials: Int { settings.trials }

@@ -21,6 +21,8 @@ public struct SearchResult: Sendable {
   /// Names of the models, of the tensors' groups (one where all share their coefficients) and of
   /// the tasks, in order.
   public let models: [String]
+  /// Names of what was searched: the models, or another method's options.
+  public let parameters: [String]
   public let groups: [String]
   public let tasks: [String]
   /// How far `best` is above plain averaging; nil where no trial was the average.
@@ -43,6 +45,7 @@ public struct SearchResult: Sendable {
     trials = search.trials
     warnings = search.warnings + search.failureWarnings
     models = search.models
+    parameters = search.parameters
     groups = search.groups.names
     tasks = search.options.tasks
     (overAverage, overBaseline) = search.margins(best)
@@ -59,7 +62,7 @@ public struct SearchResult: Sendable {
   public func coefficient(
     of model: String, in group: String? = nil, at trial: TrialRecord? = nil
   ) -> Double? {
-    guard group != nil || groups.count == 1, let row = models.firstIndex(of: model),
+    guard group != nil || groups.count == 1, let row = parameters.firstIndex(of: model),
       let column = group.map({ groups.firstIndex(of: $0) }) ?? 0
     else { return nil }
     let all = (trial ?? best).candidate.coefficients
@@ -101,7 +104,9 @@ public struct SearchResult: Sendable {
     let trials = zip(search.trials, search.predictions()).map { search.json(of: $0, $1) }
     var members: [String: JSONValue] = [
       "format": .int(2), "library": .string(DFMergeVersion.string), "options": options.json,
-      "models": .names(search.models), "tasks": .names(options.tasks),
+      "models": .names(search.models), "parameters": .names(search.parameters),
+      "intervals": search.intervals, "method": .string(options.method),
+      "tasks": .names(options.tasks),
       "groups": search.groups.count == 1 ? .null : search.groups.json,
       "trials": .array(trials), "cost": .double(search.cost),
       "observations": .int(Int64(search.beginning.observations.count)),
@@ -114,6 +119,7 @@ public struct SearchResult: Sendable {
       "coefficients": chosen["coefficients"] ?? .null, "exponent": chosen["exponent"] ?? .null,
       "value": chosen["value"] ?? .null, "scores": chosen["scores"] ?? .null,
       "feasible": .bool(best.isFeasible), "interval": .ends(best.interval),
+      "options": search.mergeOptions(of: best.record.candidate) ?? .null,
     ])
     members["margin"] = .object([
       "average": margins.average?.json ?? .null, "baseline": margins.baseline?.json ?? .null,
@@ -154,7 +160,7 @@ extension Search {
     }
     return .object([
       "number": .int(Int64(trial.number)), "origin": .string(trial.origin),
-      "coefficients": groups.named(trial.candidate.coefficients, models: models),
+      "coefficients": groups.named(trial.candidate.coefficients, parameters: parameters),
       "exponent": .double(trial.candidate.exponent),
       "value": .number(trial.value), "variance": .number(trial.variance),
       "scores": trial.isComplete ? byTask(trial.scores) : .null,
@@ -169,8 +175,9 @@ extension Search {
   /// What the search is, before it has run: models, tasks, groups, dimensions, options.
   public var descriptionJSON: JSONValue {
     .object([
-      "models": .names(models), "tasks": .names(options.tasks),
-      "groups": groups.json, "coefficients": .int(Int64(space.bounds.count)),
+      "models": .names(models), "parameters": .names(parameters),
+      "tasks": .names(options.tasks), "groups": groups.json,
+      "coefficients": .int(Int64(space.bounds.count)),
       "dimension": .int(Int64(space.dimension)), "options": options.json,
       "observations": .int(Int64(beginning.observations.count)),
       "warnings": .names(warnings),

@@ -2,27 +2,40 @@ import DFMergeCore
 
 /// The map between the optimiser's unit cube and what a candidate means.
 ///
-/// Coordinates:  u_k in [0,1] for k < M G is coefficient low_m + u_k (high_m - low_m) of model
-/// m = k / G in group k mod G; where the exponent is searched, the last coordinate is the exponent
-/// itself.
+/// Coordinates:  u_k in [0,1] for k < P G is coefficient low_p + u_k (high_p - low_p) of parameter
+/// p = k / G in group k mod G; where the exponent is searched, the last coordinate is the exponent
+/// itself. DF-Merge's parameters are the models; those of another method are its options.
 struct SearchSpace {
-  /// Names of the models.
-  let models: [String]
+  /// Names of the parameters: the models, or another method's options.
+  let parameters: [String]
   /// Names of the groups; one where all tensors share their coefficients.
   let groups: [String]
-  /// One interval per coefficient, those of a model's groups being equal.
+  /// One interval per coefficient, those of a parameter's groups being equal.
   let bounds: [ClosedRange<Double>]
   /// The fixed exponent; nil when it is the last coordinate.
   let exponent: Double?
+  /// The other method's values without a search, and what to call them; nil for DF-Merge.
+  private let usual: (name: String, values: [Double]?)?
 
+  /// DF-Merge's space.
   /// - Parameter bounds: one per model.
   init(
     models: [String], groups: [String], bounds: [ClosedRange<Double>], exponent: Double?
   ) {
-    self.models = models
+    parameters = models
     self.groups = groups
     self.bounds = bounds.flatMap { range in groups.map { _ in range } }
     self.exponent = exponent
+    usual = nil
+  }
+
+  /// Another method's.
+  init(_ method: SearchedMethod, groups: [String]) {
+    parameters = method.parameters.map(\.name)
+    self.groups = groups
+    bounds = method.parameters.flatMap { parameter in groups.map { _ in parameter.range } }
+    exponent = 0
+    usual = ("\(method.title) as it is", method.usual)
   }
 
   var dimension: Int { bounds.count + (exponent == nil ? 1 : 0) }
@@ -30,13 +43,13 @@ struct SearchSpace {
   /// Beyond this many dimensions a search of a few hundred evaluations has little to go by.
   static let sensibleDimensions = 60
 
-  /// One name per coordinate: the model's, with its group where there are several, or "exponent".
-  var coordinates: [(name: String, model: String?, group: String?)] {
-    var found: [(name: String, model: String?, group: String?)] = []
-    for model in models {
+  /// One name per coordinate: the parameter's, with its group where there are several, or
+  /// "exponent".
+  var coordinates: [(name: String, parameter: String?, group: String?)] {
+    var found: [(name: String, parameter: String?, group: String?)] = []
+    for name in parameters {
       for group in groups {
-        found.append(
-          groups.count == 1 ? (model, model, nil) : ("\(model) · \(group)", model, group))
+        found.append(groups.count == 1 ? (name, name, nil) : ("\(name) · \(group)", name, group))
       }
     }
     if exponent == nil { found.append(("exponent", nil, nil)) }
@@ -83,9 +96,17 @@ struct SearchSpace {
     Candidate(coefficients: bounds.map { _ in coefficient }, exponent: exponent)
   }
 
+  /// The other method with its own defaults; nil where the space leaves these out.
+  private var usualCandidate: Candidate? {
+    usual?.values.map { values in
+      Candidate(coefficients: values.flatMap { value in groups.map { _ in value } }, exponent: 0)
+    }
+  }
+
   /// Merges without a search: what a result's margin is taken over, where they were evaluated.
   func baselines() -> [Baseline] {
-    let mean = 1 / Double(max(models.count, 1))
+    if let usual { return usualCandidate.map { [Baseline(name: usual.name, candidate: $0)] } ?? [] }
+    let mean = 1 / Double(max(parameters.count, 1))
     var found = [Baseline(name: SearchSpace.average, candidate: equal(mean, 0))]
     for coefficient in [0.3, 0.5, 0.15] where coefficient != mean {
       found.append(
@@ -97,19 +118,22 @@ struct SearchSpace {
 
   /// Each model alone: its coefficient 1, the others 0, exponent 0, which is the model itself.
   func singles() -> [Baseline] {
-    models.indices.map { model in
+    guard usual == nil else { return [] }
+    return parameters.indices.map { model in
       let own = bounds.indices.map { $0 / groups.count == model ? 1.0 : 0.0 }
       return Baseline(
-        name: "\(models[model]) alone", candidate: Candidate(coefficients: own, exponent: 0))
+        name: "\(parameters[model]) alone", candidate: Candidate(coefficients: own, exponent: 0))
     }
   }
 
   /// Points that are known to be good for merging, best bets first.
   ///
   /// Equal coefficients: 1/M is averaging (with exponent 1, Fisher merging's formula), 0.3 the
-  /// field's usual task arithmetic, 0.5 and 0.15 its neighbours on both sides.
+  /// field's usual task arithmetic, 0.5 and 0.15 its neighbours on both sides. Of another method,
+  /// its defaults.
   func informedPoints() -> [[Double]] {
-    let mean = 1 / Double(max(models.count, 1))
+    if usual != nil { return [usualCandidate.flatMap { point(of: $0) }].compactMap { $0 } }
+    let mean = 1 / Double(max(parameters.count, 1))
     let bets: [(coefficient: Double, exponent: Double)] =
       exponent == nil
       ? [(mean, 0), (0.3, 0), (0.5, 0), (0.3, 0.5), (0.5, 0.5), (mean, 1)]

@@ -30,6 +30,14 @@ public struct OptionSchema: Sendable {
     case parameters(ClosedRange<Double>)
     /// A JSON value with a form of its own, which the text describes; checked by its owner.
     case structured(String)
+
+    /// Whether the option's values are numbers, of which there may be some between two others.
+    package var isNumeric: Bool {
+      switch self {
+      case .number, .numberOrChoice, .numberPerModel: true
+      default: false
+      }
+    }
   }
 
   public let name: String

@@ -30,13 +30,15 @@ public enum MergeDestination: Sendable {
 public final class Merge: Sendable {
   /// Name of the method, as in ``MethodRegistry``.
   public let method: String
-  /// The method's options, an object or null.
+  /// The method's options, an object or null. Any number, flag or word may depend on the tensor:
+  /// `{"gradient": [n1, n2, ...]}` is linear over the layers, and in a list of
+  /// `{"filter": text, "value": ...}` the first counts whose text is part of the tensor's name.
   public let options: JSONValue
   public let settings: MergeSettings
   let base: (any WeightSource)?
   let models: [any WeightSource]
   let fishers: [any WeightSource]
-  let arithmetic: any MergeMethod
+  let arithmetic: TensorOptions
   let info: MethodInfo
   /// Nil where the inputs are no adapters.
   let adapters: AdapterInputs?
@@ -59,8 +61,9 @@ public final class Merge: Sendable {
     guard !models.isEmpty else {
       throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
     }
-    arithmetic = try MethodRegistry.make(method, options: options, models: models.map(\.label))
-    info = type(of: arithmetic).info
+    arithmetic = try MethodRegistry.resolve(
+      method, options: options, models: models.map(\.label))
+    info = arithmetic.info
     for name in (settings.objectValue ?? [:]).keys.sorted()
     where info.options.contains(where: { $0.name == name }) {
       throw DFMergeError(
@@ -116,7 +119,7 @@ public final class Merge: Sendable {
   public func plan(to destination: MergeDestination) throws(DFMergeError) -> MergePlanReport {
     if case .path(let path) = destination { try checkPath(path) }
     let plan = try align(destination)
-    let resources = try resources(for: plan, destination)
+    let resources = try resources(for: plan, methods(for: plan), destination)
     return MergePlanReport(
       merge: self, plan: plan, resources: resources, destination: destination,
       speed: MachineSpeed.measured(
@@ -141,7 +144,8 @@ public final class Merge: Sendable {
     let start = MachineSpeed.now()
     let plan = try align(destination)
     try plan.throwIfRefused()
-    let resources = try resources(for: plan, destination)
+    let methods = try methods(for: plan)
+    let resources = try resources(for: plan, methods, destination)
     let completed = CompletedBytes()
     let total = resources.bytesWritten &* resources.passes
     func poll() throws(DFMergeError) {
@@ -154,7 +158,7 @@ public final class Merge: Sendable {
       try MergeExecutor(
         plan: plan, target: target, resources: resources, settings: settings,
         completed: completed
-      ).run(MethodSet(arithmetic), poll: poll)
+      ).run(methods, poll: poll)
     }
     let outcome: StoreOutcome
     switch destination {
@@ -188,16 +192,19 @@ public final class Merge: Sendable {
     return try MergePlan(
       outputs: outputs, base: base, models: models, fishers: fishers,
       needsBase: info.usesBase && base != nil, settings: settings,
-      assembly: { [arithmetic] (outline) throws(DFMergeError) in
-        try arithmetic.assembly(of: outline)
+      methods: { [arithmetic] (names) throws(DFMergeError) in
+        try arithmetic.methods(for: names)
       })
   }
 
+  private func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {
+    try arithmetic.methods(for: plan.entries.map(\.output.name))
+  }
+
   private func resources(
-    for plan: MergePlan, _ destination: MergeDestination
+    for plan: MergePlan, _ methods: MethodSet, _ destination: MergeDestination
   ) throws(DFMergeError) -> MergeResources {
     let toFiles = if case .path = destination { true } else { false }
-    return try MergeResources(
-      plan, methods: MethodSet(arithmetic), settings: settings, toFiles: toFiles)
+    return try MergeResources(plan, methods: methods, settings: settings, toFiles: toFiles)
   }
 }

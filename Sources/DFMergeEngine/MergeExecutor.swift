@@ -35,14 +35,15 @@ package struct MergeExecutor: Sendable {
   /// they are read again with every candidate.
   /// - Parameters:
   ///   - threads: 0 means one per available core.
+  ///   - methods: what it will run; nil for methods that ask for nothing but elements.
   ///   - groups: the group of each entry of the plan, for methods with coefficients by group.
   package init(
-    plan: MergePlan, target: [MutableTensorView], threads: Int, completed: CompletedBytes? = nil,
-    groups: [Int]
+    plan: MergePlan, target: [MutableTensorView], methods: MethodSet? = nil, threads: Int,
+    completed: CompletedBytes? = nil, groups: [Int]
   ) throws(DFMergeError) {
     let settings = try MergeSettings(.object(["threads": .int(Int64(min(threads, 1024)))]))
     let resources = try MergeResources(
-      plan, methods: nil, settings: settings, toFiles: false, readsFiles: false)
+      plan, methods: methods, settings: settings, toFiles: false, readsFiles: false)
     self.init(
       plan: plan, target: .memory(target), resources: resources, settings: settings,
       readsFiles: false, completed: completed, groups: groups)

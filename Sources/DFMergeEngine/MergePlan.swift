@@ -82,21 +82,22 @@ package struct MergePlan: Sendable {
     try throwIfRefused()
   }
 
-  /// How a method makes a tensor; see ``MergeMethod/assembly(of:)``.
-  package typealias Assembly = (TensorOutline) throws(DFMergeError) -> TensorAssembly
+  /// The methods of tensors, by the names of all.
+  package typealias Methods = (_ names: [String]) throws(DFMergeError) -> MethodSet
 
   /// Aligns by name.
   /// - Parameters:
   ///   - outputs: what to write; nil is every tensor of the reference, in its order.
   ///   - fishers: one source per model, or none.
   ///   - needsBase: whether the method reads the base's elements.
-  ///   - assembly: how the method makes a tensor; nil where all are made elementwise.
-  /// - Throws: `.invalidArgument` for no outputs or no models; what `assembly` throws. Mismatches
+  ///   - methods: the methods of the outputs, which are asked how they make each (see
+  ///     ``MergeMethod/assembly(of:)``); nil where all are made elementwise.
+  /// - Throws: `.invalidArgument` for no outputs or no models; what `methods` throws. Mismatches
   ///   are in `problems`.
   package init(
     outputs: [TensorSpec]?, base: (any WeightSource)?, models: [any WeightSource],
     fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings,
-    assembly: Assembly? = nil
+    methods: Methods? = nil
   ) throws(DFMergeError) {
     guard let reference = base ?? models.first else {
       throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
@@ -118,7 +119,7 @@ package struct MergePlan: Sendable {
     var alignment = PlanAlignment(
       reference: reference, hasBase: base != nil, models: models, fishers: fishers,
       needsBase: needsBase, target: outputs == nil ? reference.label : "the target",
-      isGiven: outputs != nil, settings: settings, assembly: assembly)
+      isGiven: outputs != nil, settings: settings, methods: try methods?(wanted.map(\.name)))
     for (position, output) in wanted.enumerated() {
       wanted[position] = try alignment.align(output, position)
     }

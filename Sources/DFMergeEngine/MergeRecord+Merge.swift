@@ -15,9 +15,6 @@ extension MergeRecord {
     for model in merge.models { models.append(try input(model)) }
     var fishers: [Input] = []
     for source in merge.fishers { fishers.append(try input(source)) }
-    let values = try OptionValues(
-      merge.options, schema: merge.info.options, owner: "method '\(merge.method)'",
-      models: merge.models.map(\.label))
     // Threads and memory change no result; the element type has a place of its own.
     var policies = merge.settings.json.objectValue ?? [:]
     for name in ["threads", "max_memory", "dtype", "copy_files"] { policies[name] = nil }
@@ -26,7 +23,7 @@ extension MergeRecord {
     }
     self.init(
       method: merge.method, title: merge.info.title, formula: merge.info.formula,
-      options: values.values, base: base, models: models,
+      options: merge.arithmetic.values, base: base, models: models,
       fishers: fishers, dtype: merge.settings.dtype, policies: chosen, seed: nil)
   }
 }

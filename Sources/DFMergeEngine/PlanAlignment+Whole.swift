@@ -6,15 +6,15 @@ import DFMergeMethods
 extension PlanAlignment {
   /// How the method makes `output`; elementwise where the reference lacks it, which is found then.
   func assembly(
-    of output: TensorSpec, _ scalings: [Double]
+    of output: TensorSpec, _ position: Int, _ scalings: [Double]
   ) throws(DFMergeError) -> TensorAssembly {
-    guard let assembly, let own = view(of: output.name, in: reference) else { return .elementwise }
+    guard let methods, let own = view(of: output.name, in: reference) else { return .elementwise }
     let (models, ties) = (models, ties)
     let shapes: (String) -> [Shape?] = { name in
       models.map { ($0.tensor(named: name) ?? ties.alias(of: name, in: $0))?.shape }
     }
-    return try assembly(
-      TensorOutline(
+    return try methods[position].assembly(
+      of: TensorOutline(
         name: output.name, shape: own.shape, models: shapes(output.name),
         data: fishers.map { view(of: output.name, in: $0)?.shape }, scalings: scalings,
         others: shapes))

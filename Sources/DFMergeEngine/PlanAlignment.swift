@@ -1,5 +1,6 @@
 import DFMergeCore
 import DFMergeIO
+import DFMergeMethods
 
 /// The work of making a ``MergePlan``: one output after the other, problems collected.
 struct PlanAlignment {
@@ -13,7 +14,8 @@ struct PlanAlignment {
   /// Whether the host chose the outputs, whose shapes are then not ours to change.
   let isGiven: Bool
   let settings: MergeSettings
-  let assembly: MergePlan.Assembly?
+  /// Those of the outputs; nil where all are made elementwise.
+  let methods: MethodSet?
 
   var entries: [MergePlan.Entry] = []
   var copies: [MergePlan.Copy] = []
@@ -27,7 +29,7 @@ struct PlanAlignment {
   init(
     reference: any WeightSource, hasBase: Bool, models: [any WeightSource],
     fishers: [any WeightSource], needsBase: Bool, target: String, isGiven: Bool,
-    settings: MergeSettings, assembly: MergePlan.Assembly?
+    settings: MergeSettings, methods: MethodSet?
   ) {
     self.reference = reference
     self.hasBase = hasBase
@@ -37,7 +39,7 @@ struct PlanAlignment {
     self.target = target
     self.isGiven = isGiven
     self.settings = settings
-    self.assembly = assembly
+    self.methods = methods
     ties = TiedNames(reference: reference)
   }
 
@@ -61,7 +63,7 @@ struct PlanAlignment {
       return wanted
     }
     let scalings = self.scalings(of: wanted.name)
-    switch try assembly(of: wanted, scalings) {
+    switch try assembly(of: wanted, position, scalings) {
     case .elementwise: alignElements(wanted, position, scalings)
     case .whole(let whole):
       let output = try TensorSpec(name: wanted.name, dtype: wanted.dtype, shape: whole.shape)

@@ -25,7 +25,8 @@ package protocol MergeMethod: Sendable {
   func unit(of shape: Shape) -> TileUnit
 
   /// How the tensor that `outline` describes is made. Asked before anything is read, and again with
-  /// the same answer; elementwise unless the method says otherwise.
+  /// the same answer; `merge` relies on the shapes of its tile, for options by layer see all
+  /// outputs here and the merged ones there. Elementwise unless the method says otherwise.
   /// - Throws: for options that cannot be carried out; shapes that do not fit are `.refused`.
   func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly
 

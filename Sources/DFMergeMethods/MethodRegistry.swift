@@ -22,12 +22,13 @@ public enum MethodRegistry {
   /// The listing that the bindings print: an array of ``MethodInfo/json``.
   public static var json: JSONValue { .array(infos.map(\.json)) }
 
-  /// Makes the method called `id` with options checked against its schema.
+  /// The method called `id` with options checked against its schema.
   /// - Throws: `.unknownName` for a method or option that does not exist, `.invalidOption` for a
-  ///   value that an option does not take, `.invalidArgument` for no models.
-  package static func make(
+  ///   value that an option does not take, `.invalidArgument` for no models or another number of them
+  ///   than the method merges.
+  package static func resolve(
     _ id: String, options: JSONValue, models: [String]
-  ) throws(DFMergeError) -> any MergeMethod {
+  ) throws(DFMergeError) -> TensorOptions {
     guard let type = methods.first(where: { $0.info.id == id }) else {
       throw DFMergeError(
         .unknownName,
@@ -50,8 +51,6 @@ public enum MethodRegistry {
         "Method '\(id)' was given \(models.count) model\(models.count == 1 ? "" : "s"); it merges "
           + "\(wanted).", context: ["method": id])
     }
-    let values = try OptionValues(
-      options, schema: type.info.options, owner: "method '\(id)'", models: models)
-    return try type.init(options: values, modelCount: models.count)
+    return try TensorOptions(options, of: type, models: models)
   }
 }

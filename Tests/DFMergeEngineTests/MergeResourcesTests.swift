@@ -15,10 +15,10 @@ import Testing
     let plan = try MergePlan(
       outputs: nil, base: base, models: Array(repeating: base, count: models), fishers: [],
       needsBase: true, settings: settings)
-    let method = try MethodRegistry.make(
+    let method = try MethodRegistry.resolve(
       "task_arithmetic", options: .null, models: (0..<models).map { "\($0)" })
     return try MergeResources(
-      plan, methods: MethodSet(method), settings: settings, toFiles: toFiles)
+      plan, methods: try method.methods(for: []), settings: settings, toFiles: toFiles)
   }
 
   @Test func testTraffic_countsEachInputAndOutputOnce() throws {

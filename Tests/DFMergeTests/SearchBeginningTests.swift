@@ -47,7 +47,7 @@ import Testing
     ("[{\"coefficients\":[0.7,0.5]}]", "has no exponent"),
     ("[{\"coefficients\":[0.7,0.5],\"exponent\":2}]", "no number from 0 to 1"),
     ("[{\"coefficients\":[0.7,\"x\"],\"exponent\":0}]", "not a finite number"),
-    ("[{\"a\":0.7,\"exponent\":0}]", "the models are a, b"),
+    ("[{\"a\":0.7,\"exponent\":0}]", "it takes those of a, b"),
     ("[{\"a\":0.7,\"b\":{\"x\":1},\"exponent\":0}]", "they are all"),
     ("[{\"coefficients\":[0.7,0.5],\"exponent\":0,\"note\":1}]", "unknown members note"),
     ("[5]", "is not an object"), ("{\"a\":1}", "is not a list"),
@@ -63,7 +63,7 @@ import Testing
     ("{\"a\":1,\"b\":1,\"exponent\":0,\"scores\":{\"a\":1}}", "needs scores"),
     ("{\"a\":1,\"b\":1,\"exponent\":0,\"scores\":[1,null]}", "needs scores"),
     ("{\"a\":1,\"b\":1,\"exponent\":0,\"scores\":[1,1],\"variances\":[-1,0]}", "variances"),
-    ("{\"a\":1,\"exponent\":0,\"scores\":[1,1]}", "the models are"),
+    ("{\"a\":1,\"exponent\":0,\"scores\":[1,1]}", "it takes those of"),
   ])
   func testObservationsOfAnotherForm_areRefused(_ item: String, _ says: String) throws {
     let fixture = try SearchFixture()

@@ -129,7 +129,7 @@ import Testing
     let many = SearchSpace(
       models: (0..<12).map { "m\($0)" }, groups: (0..<6).map { "g\($0)" },
       bounds: Array(repeating: 0...1, count: 12), exponent: 0)
-    let options = try SearchOptions(.object(["fisher": .string("none")]), models: many.models)
+    let options = try SearchOptions(.object(["fisher": .string("none")]), models: many.parameters)
     #expect(try SearchBeginning(options, many).warnings.first?.contains("72 dimensions") == true)
   }
 }

@@ -45,7 +45,7 @@ import Testing
       ("x.99999999999999999999999.4", 4),
     ] as [(String, Int?)])
   func testLayerNumber_isTheFirstPartThatIsANumber(_ name: String, _ number: Int?) {
-    #expect(SearchGroups.layerNumber(name) == number)
+    #expect(TensorName.layer(of: name)?.number == number)
   }
 
   @Test(arguments: [
@@ -55,12 +55,12 @@ import Testing
     ("abc", "*d", false), ("é", "?", true), ("a*c", "a*c", true), ("abcbc", "a*bc", true),
   ])
   func testPatterns(_ name: String, _ pattern: String, _ isMatch: Bool) {
-    #expect(SearchGroups.matches(name, pattern) == isMatch)
+    #expect(TensorName.matches(name, pattern) == isMatch)
   }
 
   @Test func testPatterns_ofHostileLengthTakeNoTime() {
     let name = String(repeating: "a", count: 2000)
-    #expect(!SearchGroups.matches(name, String(repeating: "*a", count: 200) + "b"))
+    #expect(!TensorName.matches(name, String(repeating: "*a", count: 200) + "b"))
   }
 
   @Test func testFirstMatchWins_inTheOrderOfTheList() throws {

@@ -43,7 +43,9 @@ JOBS = [
 ]
 NEEDS_FISHER = {method["id"]: method["needs_fisher"] for method in dfmerge.methods()}
 #: How many of the models a method is given.
-COUNTS = {method["id"]: min(MODELS, method["most_models"] or MODELS) for method in dfmerge.methods()}
+COUNTS = {
+    method["id"]: min(MODELS, method["most_models"] or MODELS) for method in dfmerge.methods()
+}
 
 
 @dataclass

@@ -34,12 +34,17 @@ def groups_of(result: Mapping[str, Any]) -> list[str]:
     return [str(group["name"]) for group in result.get("groups") or []]
 
 
+def parameters_of(result: Mapping[str, Any]) -> list[str]:
+    """What has coefficients: the models, or the options of another method."""
+    return [str(name) for name in result.get("parameters") or result["models"]]
+
+
 def axes_of(result: Mapping[str, Any]) -> list[Axis]:
     """The search's dimensions: coefficients, and the exponent where it was searched."""
     groups = groups_of(result)
     axes = [
         Axis(f"{model} · {group}", model, group) if group else Axis(model, model)
-        for model in result["models"]
+        for model in parameters_of(result)
         for group in groups or [""]
     ]
     exponents = {trial.get("exponent") for trial in result["trials"]} - {None}
@@ -51,6 +56,8 @@ def interval_of(axis: Axis, result: Mapping[str, Any]) -> tuple[float, float] | 
     options = result.get("options") or {}
     if axis.model is None:
         return 0.0, 1.0
+    if found := (result.get("intervals") or {}).get(axis.model):
+        return float(found[0]), float(found[1])
     for parameter in options.get("parameters") or []:
         if parameter["name"] == axis.model:
             return float(parameter["low"]), float(parameter["high"])

@@ -182,7 +182,7 @@ class Callbacks:
     def __init__(
         self,
         call: Call,
-        models: Sequence[str],
+        parameters: Sequence[str],
         groups: Sequence[str],
         tasks: Sequence[str],
         target: Target,
@@ -201,7 +201,7 @@ class Callbacks:
                     if is_stopped():
                         return _ffi.DFM_CALLBACK_STOP
                     target.check()
-                    trial = Trial(number, by_model(values[:count], models, groups))
+                    trial = Trial(number, by_model(values[:count], parameters, groups))
                     return _store(function(trial), tasks, scores, variances, name)
 
                 return call.answer(body, _ffi.DFM_CALLBACK_STOP)
@@ -217,7 +217,7 @@ class Callbacks:
                         "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
                     )
                 target.check()
-                fisher(FisherRequest(models[model], coefficient, handle, target, owner))
+                fisher(FisherRequest(parameters[model], coefficient, handle, target, owner))
                 return _ffi.DFM_CALLBACK_OK
 
             return call.answer(body, _ffi.DFM_CALLBACK_STOP)

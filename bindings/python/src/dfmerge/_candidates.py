@@ -122,7 +122,7 @@ def _journal(path: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
                 key: dict(zip(header["options"]["tasks"], event[key], strict=True))
                 for key in ("scores", "variances")
             }
-            coefficients = by_model(start["coefficients"], header["models"], header["groups"])
+            coefficients = by_model(start["coefficients"], header["parameters"], header["groups"])
             trials.append({**start, **event, **by_task, "coefficients": coefficients})
     return header, trials
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._axes import parameters_of
 from ._charts import BLUE, GRID, INK, ORANGE, RED, decimal, label, lowest_shown, style
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def draw_table(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes = part.subplots()
     style(axes, grid="")
     groups = [str(group["name"]) for group in result["groups"]]
-    models, chosen = list(result["models"]), result["best"]["coefficients"]
+    models, chosen = parameters_of(result), result["best"]["coefficients"]
     values = [[float(chosen[model][group]) for group in groups] for model in models]
     highest = max(abs(value) for row in values for value in row) or 1.0
     for row, numbers in enumerate(values):

@@ -165,6 +165,7 @@ class OptimizerFindings:
             **data,
             "format": 2,
             "models": self.parameters,
+            "parameters": self.parameters,
             "groups": None,
             "slices": [{**line, "model": line["name"], "group": None} for line in data["slices"]],
             "trials": [renamed(trial) for trial in data["trials"]],

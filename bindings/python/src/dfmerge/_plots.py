@@ -99,7 +99,7 @@ def _course(result: Mapping[str, Any]) -> list[Panel]:
             )
         )
     if _axes.groups_of(result) and result.get("best"):
-        models = len(result["models"])
+        models = len(_axes.parameters_of(result))
         found.append(
             Panel(
                 "Chosen coefficients by group",

@@ -17,6 +17,9 @@ class Result:
     ----------
     coefficients : dict
         The chosen coefficient of each model; with the option ``groups`` a dict of one per group.
+    options : dict or None
+        Of a search of another method's options: what a merge by that method takes to give the
+        chosen candidate again. None for DF-Merge, and where groups have values of their own.
     exponent : float
         The chosen power of the Fisher weights: 1 is the paper, 0 task arithmetic.
     best_number : int
@@ -58,8 +61,10 @@ class Result:
         self._mark = mark or object()
         best = data["best"]
         # JSON objects have no order; the models do.
-        self.coefficients = {name: _ordered(best, name, data["groups"]) for name in data["models"]}
+        names = data["parameters"]
+        self.coefficients = {name: _ordered(best, name, data["groups"]) for name in names}
         self.exponent: float = best["exponent"]
+        self.options: dict[str, Any] | None = best["options"]
         self.best_number: int = best["number"]
         self.value: float = best["value"]
         self.scores = {task: float(best["scores"][task]) for task in data["tasks"]}

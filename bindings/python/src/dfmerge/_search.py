@@ -130,7 +130,12 @@ class Search:
                 f"fisher is {fisher!r}, which cannot be called; pass a function or a "
                 "dfmerge.torch.Fisher. The option of that name is called fisher_mode here."
             )
-        if fisher is None and fisher_mode != "none" and options.get("exponent") != 0:
+        is_own = options.get("method") in (None, "df_merge")
+        if fisher is not None and not is_own:
+            raise TypeError(
+                f"method {options['method']!r} takes no Fisher values; leave fisher out"
+            )
+        if fisher is None and is_own and fisher_mode != "none" and options.get("exponent") != 0:
             raise TypeError(
                 "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
             )
@@ -177,6 +182,8 @@ class Search:
         description = parsed(lib.dfm_search_describe, self._handle.value)
         #: Names of the groups of tensors; ["all"] where they share their coefficients.
         self.groups = [str(group["name"]) for group in description["groups"]]
+        #: Names of what is searched: the models, or the options of another method.
+        self.parameters = [str(name) for name in description["parameters"]]
         for text in description["warnings"]:
             warnings.warn(text, stacklevel=2)
         self._has_run = False
@@ -275,7 +282,7 @@ class Search:
 
     def _write(self, coefficients: Mapping[str, Any], exponent: float) -> None:
         """Apply, with the target's memory claimed."""
-        numbers = flat(coefficients, self.models, self.groups)
+        numbers = flat(coefficients, self.parameters, self.groups)
         values = (ctypes.c_double * len(numbers))(*numbers)
         self._call(lib.dfm_search_apply, values, len(values), exponent)
 
@@ -289,7 +296,7 @@ class Search:
             call = Call(guard, calls_back=True)
             callbacks = Callbacks(
                 call,
-                self.models,
+                self.parameters,
                 self.groups,
                 self.tasks,
                 self._target,

@@ -28,6 +28,12 @@ package protocol MergeMethod: Sendable {
   /// The same for a tensor of this name, for methods that go by names too; by default ``unit(of:)``.
   func unit(of shape: Shape, named name: String) -> TileUnit
 
+  /// How the tensor that `outline` describes is made. Asked before anything is read, and again with
+  /// the same answer; `merge` relies on the shapes of its tile, for options by layer see all
+  /// outputs here and the merged ones there. Elementwise unless the method says otherwise.
+  /// - Throws: for options that cannot be carried out; shapes that do not fit are `.refused`.
+  func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly
+
   /// The memory that a call for a tile of `count` elements of a tensor of `shape` takes.
   func memory(count: Int, shape: Shape) -> TileMemory
 
@@ -73,6 +79,9 @@ extension MergeMethod {
   package func memory(count: Int, shape: Shape) -> TileMemory { TileMemory() }
   package func memory(count: Int, shape: Shape, named name: String) -> TileMemory {
     memory(count: count, shape: shape)
+  }
+  package func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly {
+    .elementwise
   }
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)

@@ -5,6 +5,7 @@ public enum MethodRegistry {
   /// One line per method, in alphabetical order of their ids.
   package static let methods: [any MergeMethod.Type] = [
     WeightedAverage.self,
+    CoPA.self,
     DARE.self,
     DARETIES.self,
     DFMergeCombine.self,
@@ -12,6 +13,8 @@ public enum MethodRegistry {
     IsoC.self,
     IsoCTS.self,
     KarcherMean.self,
+    LoRAConcatenation.self,
+    LoRALinear.self,
     ModelStock.self,
     MultiSLERP.self,
     NuSLERP.self,

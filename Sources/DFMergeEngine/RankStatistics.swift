@@ -6,16 +6,19 @@ import DFMergeMethods
 // so neither threads nor pieces can change them.
 extension StatisticsPass {
   /// The value of each selection, by entry of the plan.
+  /// - Parameter owner: the instance that asks; it speaks for all tensors where the scope is the
+  ///   model.
   /// - Throws: `.nonFinite` for a value that is NaN, unless such values are allowed.
   func ranks(
-    _ request: RankRequest, poll: () throws(DFMergeError) -> Void
+    _ request: RankRequest, of owner: any MergeMethod, poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [[Double]] {
     let entries = executor.plan.entries
-    func selections(_ number: Int, count: Int, isWide: Bool) -> [KeySelection] {
+    func selections(
+      _ method: any MergeMethod, _ number: Int, count: Int, isWide: Bool
+    ) -> [KeySelection] {
       (0..<request.count).map { index in
         KeySelection(
-          rank: methods[number].rank(
-            request, index: index, count: count, statistics: found[number]),
+          rank: method.rank(request, index: index, count: count, statistics: found[number]),
           of: count, isWide: isWide)
       }
     }
@@ -24,14 +27,16 @@ extension StatisticsPass {
     case .model:
       guard !entries.isEmpty else { return [] }
       let given = selections(
-        0, count: executor.plan.elementCount, isWide: entries.contains(where: \.isWide))
-      let values = try select(given, request, in: nil, memory, poll: poll)
+        owner, 0, count: executor.plan.elementCount, isWide: entries.contains(where: \.isWide))
+      let values = try select(given, request, of: owner, in: nil, memory, poll: poll)
       return entries.map { _ in values }
     case .tensor:
       var values: [[Double]] = []
       for (number, entry) in entries.enumerated() {
-        let given = selections(number, count: entry.mergedCount, isWide: entry.isWide)
-        values.append(try select(given, request, in: number, memory, poll: poll))
+        let given = selections(
+          methods[number], number, count: entry.mergedCount, isWide: entry.isWide)
+        values.append(
+          try select(given, request, of: methods[number], in: number, memory, poll: poll))
       }
       return values
     }
@@ -39,11 +44,12 @@ extension StatisticsPass {
 
   /// Carries the selections out over one entry or over all.
   private func select(
-    _ given: [KeySelection], _ request: RankRequest, in entry: Int?, _ memory: AlignedBuffer,
+    _ given: [KeySelection], _ request: RankRequest, of method: any MergeMethod, in entry: Int?,
+    _ memory: AlignedBuffer,
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [Double] {
     var selections = given
-    let (executor, methods, found) = (executor, methods, found)
+    let (executor, found) = (executor, found)
     let values = try AlignedBuffer(
       byteCount: executor.resources.threads * MergeExecutor.blockElements * 8)
     while selections.contains(where: { $0.digit != nil }) {
@@ -61,7 +67,7 @@ extension StatisticsPass {
           .bindMemory(to: Double.self, capacity: tile.count)
         for (index, digit) in digits.enumerated() {
           guard let digit else { continue }
-          try methods[number].rankedValues(tile, request, index: index, into: start)
+          try method.rankedValues(tile, request, index: index, into: start)
           let undefined = digit.count(start, tile.count, into: &counters[worker][index])
           if undefined > 0, !executor.allowsNonFinite {
             throw DFMergeError(

@@ -103,16 +103,17 @@ protocol InnerLoopSet {
   )
   static func elect(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
+    numbers: UnsafePointer<Double>, changes: Bool, byCount: Bool, aggregate: Int, zeroSign: Double,
     scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func addTerms(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+    numbers: UnsafePointer<Double>, changes: Bool, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func signBalance(
     base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
+    numbers: UnsafePointer<Double>, changes: Bool, byCount: Bool, n: Int
   ) -> Int
 }
 

@@ -4,17 +4,18 @@ import DFMergeCore
 extension Kernels {
   /// `out = b + scale * a`, with `a` what the terms of the elected sign come to; see
   /// ``SignElection``. No models give `b`.
+  /// - Parameter areChanges: whether the models are given by their `tau_m`.
   @discardableResult
   @inline(never)
   package static func electedTaskVectors(
     into out: MutableElements, base: Elements, models: [Elements], terms: [TaskVectorTerm],
-    election: SignElection, mask: BernoulliMask? = nil, count: Int
+    election: SignElection, mask: BernoulliMask? = nil, areChanges: Bool = false, count: Int
   ) -> StoreOutcome {
     let loops = CPULevel.current.loops
     return storeTerms(into: out, base, models, terms, mask, count) { stretch, numbers, noticed in
       loops.elect(
         into: stretch.out, base: stretch.base, stretch.models, count: models.count,
-        numbers: numbers, byCount: election.vote == .count,
+        numbers: numbers, changes: areChanges, byCount: election.vote == .count,
         aggregate: election.aggregate.rawValue, zeroSign: election.tie.rawValue,
         scale: election.scale, n: stretch.n, noticed: noticed)
     }
@@ -22,17 +23,18 @@ extension Kernels {
 
   /// `out = b + sum_m f_m tau_m` over the elements that are neither trimmed nor dropped. Weights
   /// are not used. With thresholds of 0 and no mask these are the numbers of `taskVectorSum`.
+  /// - Parameter areChanges: whether the models are given by their `tau_m`.
   @discardableResult
   @inline(never)
   package static func termSum(
     into out: MutableElements, base: Elements, models: [Elements], terms: [TaskVectorTerm],
-    mask: BernoulliMask? = nil, count: Int
+    mask: BernoulliMask? = nil, areChanges: Bool = false, count: Int
   ) -> StoreOutcome {
     let loops = CPULevel.current.loops
     return storeTerms(into: out, base, models, terms, mask, count) { stretch, numbers, noticed in
       loops.addTerms(
         into: stretch.out, base: stretch.base, stretch.models, count: models.count,
-        numbers: numbers, n: stretch.n, noticed: noticed)
+        numbers: numbers, changes: areChanges, n: stretch.n, noticed: noticed)
     }
   }
 
@@ -40,7 +42,7 @@ extension Kernels {
   @inline(never)
   package static func signBalance(
     base: Elements, models: [Elements], terms: [TaskVectorTerm], vote: SignElection.Vote,
-    mask: BernoulliMask? = nil, count: Int
+    mask: BernoulliMask? = nil, areChanges: Bool = false, count: Int
   ) -> Int {
     let loops = CPULevel.current.loops
     let numbers = numbers(of: terms, models, base)
@@ -49,8 +51,8 @@ extension Kernels {
       let whole = range.count & ~(stepSize &- 1)
       var table = models.map { model(of: $0.input) }
       balance &+= loops.signBalance(
-        base: base.input, table, count: models.count, numbers: numbers, byCount: vote == .count,
-        n: whole)
+        base: base.input, table, count: models.count, numbers: numbers, changes: areChanges,
+        byCount: vote == .count, n: whole)
       guard whole < range.count else { return }
       FilledStep.with(operands: models.count &+ 1) { step in
         // Zeros differ from each other by nothing, and have no vote.
@@ -60,8 +62,8 @@ extension Kernels {
           table[m].x = step.copyWithZeros(table[m].x.advanced(by: whole), live: live)
         }
         balance &+= loops.signBalance(
-          base: last, table, count: models.count, numbers: numbers, byCount: vote == .count,
-          n: stepSize)
+          base: last, table, count: models.count, numbers: numbers, changes: areChanges,
+          byCount: vote == .count, n: stepSize)
       }
     }
     return balance
@@ -83,8 +85,10 @@ extension Kernels {
   ) -> [Double] {
     precondition(models.count == terms.count, "One term per model.")
     return zip(models, terms).flatMap { model, term in
-      [
-        term.smallestKept(roundsToFloat: roundsToFloat(model, base)), term.factor, term.weight,
+      let rounds = roundsToFloat(model, base)
+      return [
+        term.smallestKept(roundsToFloat: rounds), term.largestKept(roundsToFloat: rounds),
+        term.factor, term.weight,
       ]
     }
   }

@@ -48,23 +48,41 @@ package struct SignElection: Sendable, Hashable {
 package struct TaskVectorTerm: Sendable, Hashable {
   /// Elements with `|tau|` below it are trimmed; `tau` as ``MagnitudeSelection`` defines it.
   package var threshold: Double
+  /// Elements with `|tau|` at or above it are trimmed as well, unless it is infinite.
+  package var ceiling: Double
   /// f: multiplies `tau`.
   package var factor: Double
   /// w: counts in the divisor of a mean.
   package var weight: Double
 
-  package init(threshold: Double = 0, factor: Double, weight: Double = 1) {
+  package init(
+    threshold: Double = 0, ceiling: Double = .infinity, factor: Double, weight: Double = 1
+  ) {
     self.threshold = threshold
+    self.ceiling = ceiling
     self.factor = factor
     self.weight = weight
   }
 
-  /// The smallest `|x - b|` in double whose `tau` reaches the threshold.
-  ///
-  /// For `tau` rounded to float that is half-way from the float below the threshold, or just above
-  /// where that number is rounded down: so the loops compare doubles and need not round.
+  /// The smallest `|x - b|` in double whose `tau` reaches the threshold: so the loops compare doubles
+  /// and need not round.
   @inline(__always)
   func smallestKept(roundsToFloat: Bool) -> Double {
+    TaskVectorTerm.smallest(reaching: threshold, roundsToFloat: roundsToFloat)
+  }
+
+  /// The largest `|x - b|` in double whose `tau` is below the ceiling.
+  @inline(__always)
+  func largestKept(roundsToFloat: Bool) -> Double {
+    if ceiling == .infinity { return .infinity }
+    if ceiling <= 0 { return -1 }
+    return TaskVectorTerm.smallest(reaching: ceiling, roundsToFloat: roundsToFloat).nextDown
+  }
+
+  /// For `tau` rounded to float that is half-way from the float below the threshold, or just above
+  /// where that number is rounded down.
+  @inline(__always)
+  private static func smallest(reaching threshold: Double, roundsToFloat: Bool) -> Double {
     guard roundsToFloat, threshold > 0 else { return threshold }
     var float = Float(threshold)
     if Double(float) < threshold { float = float.nextUp }

@@ -1,8 +1,9 @@
 import CDFMergeShims
 
 // Sign election over task vectors: see `SignElection` of `DFMergeKernels` and `dfmerge_election.h`.
-// Of the models, only the elements are used; `numbers` holds a model's threshold, factor and weight,
-// one model after the other.
+// Of the models, only the elements are used, which are the differences from the base themselves
+// where they are `changes`; `numbers` holds a model's lower and upper threshold, factor and weight, one
+// model after the other.
 extension InnerLoops {
   /// `out = b + scale * a`, `a` being what the terms of the elected sign come to.
   ///
@@ -12,15 +13,15 @@ extension InnerLoops {
   @inline(never)
   package static func elect(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
+    numbers: UnsafePointer<Double>, changes: Bool, byCount: Bool, aggregate: Int, zeroSign: Double,
     scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
     // One loop for every combination: the choices are constants within it.
     @inline(__always)
     func loop(_ byCount: Bool, _ aggregate: Int32) {
       dfmk_elect(
-        out, base, models, numbers, Int64(count), Int64(n), byCount, aggregate, zeroSign, scale,
-        noticed)
+        out, base, models, numbers, Int64(count), Int64(n), changes, byCount, aggregate, zeroSign,
+        scale, noticed)
     }
     switch (byCount, aggregate) {
     case (false, 0): loop(false, 0)
@@ -36,20 +37,21 @@ extension InnerLoops {
   @inline(never)
   package static func addTerms(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+    numbers: UnsafePointer<Double>, changes: Bool, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
-    dfmk_add_terms(out, base, models, numbers, Int64(count), Int64(n), noticed)
+    dfmk_add_terms(out, base, models, numbers, Int64(count), Int64(n), changes, noticed)
   }
 
   /// The number of elements whose vote is positive less the number of those whose vote is negative.
   @inline(never)
   package static func signBalance(
     base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
+    numbers: UnsafePointer<Double>, changes: Bool, byCount: Bool, n: Int
   ) -> Int {
     if byCount {
-      return Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), true))
+      return Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), changes, true))
     }
-    return Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), false))
+    return Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), changes, false))
   }
 }

@@ -4,9 +4,10 @@
 #include "dfmerge_stream.h"
 
 /* Sign election over task vectors, a step at a time. The terms of an element are
- *     v_m = f_m (x_m - b) where |x_m - b| >= t_m, otherwise nothing;
- * `numbers` holds t_m, f_m and the weight w_m of one model after the other. In C for the choices by
- * vector comparisons, which become masked instructions where the CPU has them. */
+ *     v_m = f_m d_m where t_m <= |d_m| <= u_m, otherwise nothing;
+ * d_m is x_m - b, or x_m itself where the inputs are `changes`. `numbers` holds t_m, u_m, f_m and the
+ * weight w_m of one model after the other. In C for the choices by vector comparisons, which become
+ * masked instructions where the CPU has them. */
 
 /* What a comparison of doubles gives: -1 for true, in every bit. */
 typedef __typeof__((dfmk_doubles){0} < (dfmk_doubles){0}) dfmk_flags;
@@ -19,6 +20,9 @@ typedef __typeof__((dfmk_doubles){0} < (dfmk_doubles){0}) dfmk_flags;
 
 enum { DFMK_MEAN = 0, DFMK_SUM = 1, DFMK_LARGEST = 2 };
 
+/* Numbers per model. */
+#define DFMK_NUMBERS 4
+
 /* What the terms of a step come to, those above and those below 0 apart. Terms that are NaN are
  * with those above, so that `up` is NaN. */
 typedef struct {
@@ -29,16 +33,16 @@ DFMK_INLINE dfmk_ballot dfmk_count_terms(dfmk_doubles b, const dfmk_model *model
                                          const double *numbers, int64_t count, int64_t i,
                                          const _Bool by_count, const int aggregate) {
     dfmk_ballot t = {0, 0, 0, 0, 0, 0, 0};
-    for (int64_t m = 0; m < count; m++, numbers += 3) {
-        dfmk_doubles d = dfmk_load(models[m].x, i) - b;
-        dfmk_doubles v = d * numbers[1];
-        dfmk_flags kept = ~(__builtin_elementwise_abs(d) < numbers[0]);
+    for (int64_t m = 0; m < count; m++, numbers += DFMK_NUMBERS) {
+        dfmk_doubles d = dfmk_load(models[m].x, i) - b, size = __builtin_elementwise_abs(d);
+        dfmk_doubles v = d * numbers[2];
+        dfmk_flags kept = ~((size < numbers[0]) | (size > numbers[1]));
         dfmk_flags above = kept & ~(v <= 0), below = kept & (v < 0);
         t.up = above ? t.up + v : t.up;
         t.down = below ? t.down + v : t.down;
         if (aggregate == DFMK_MEAN) {
-            t.up_weight = above ? t.up_weight + numbers[2] : t.up_weight;
-            t.down_weight = below ? t.down_weight + numbers[2] : t.down_weight;
+            t.up_weight = above ? t.up_weight + numbers[3] : t.up_weight;
+            t.down_weight = below ? t.down_weight + numbers[3] : t.down_weight;
         }
         if (aggregate == DFMK_LARGEST) {
             t.top = (kept & (v > t.top)) ? v : t.top;
@@ -54,7 +58,7 @@ DFMK_INLINE dfmk_ballot dfmk_count_terms(dfmk_doubles b, const dfmk_model *model
 
 /** `out = b + scale * a`; `a` is what the terms of the elected sign come to. */
 DFMK_INLINE void dfmk_elect(dfmk_output out, dfmk_input base, const dfmk_model *models,
-                            const double *numbers, int64_t count, int64_t n,
+                            const double *numbers, int64_t count, int64_t n, _Bool changes,
                             const _Bool by_count, const int aggregate, double zero_sign,
                             double scale, dfmk_noticed *noticed) {
     const dfmk_flags tie_is_up = (dfmk_flags)(zero_sign > 0 ? -1 : 0);
@@ -62,7 +66,8 @@ DFMK_INLINE void dfmk_elect(dfmk_output out, dfmk_input base, const dfmk_model *
     dfmk_tally tally = {0};
     for (int64_t i = 0; i < n; i += DFMK_STEP) {
         dfmk_doubles b = dfmk_load(base, i), none = 0, a;
-        dfmk_ballot t = dfmk_count_terms(b, models, numbers, count, i, by_count, aggregate);
+        dfmk_doubles under = changes ? none : b;
+        dfmk_ballot t = dfmk_count_terms(under, models, numbers, count, i, by_count, aggregate);
         dfmk_doubles sum = t.up + t.down;
         dfmk_doubles vote = by_count ? t.votes : sum;
         dfmk_flags up = (vote > 0) | ((vote == 0) & tie_is_up);
@@ -84,15 +89,17 @@ DFMK_INLINE void dfmk_elect(dfmk_output out, dfmk_input base, const dfmk_model *
 
 /** `out = b + sum(v_m)`: no election. */
 DFMK_INLINE void dfmk_add_terms(dfmk_output out, dfmk_input base, const dfmk_model *models,
-                                const double *numbers, int64_t count, int64_t n,
+                                const double *numbers, int64_t count, int64_t n, _Bool changes,
                                 dfmk_noticed *noticed) {
     dfmk_tally tally = {0};
     for (int64_t i = 0; i < n; i += DFMK_STEP) {
-        dfmk_doubles b = dfmk_load(base, i), sum = 0;
+        dfmk_doubles b = dfmk_load(base, i), sum = 0, under = changes ? sum : b;
         for (int64_t m = 0; m < count; m++) {
-            dfmk_doubles d = dfmk_load(models[m].x, i) - b;
-            dfmk_flags dropped = __builtin_elementwise_abs(d) < numbers[3 * m];
-            sum = dropped ? sum : sum + d * numbers[3 * m + 1];
+            const double *of = numbers + DFMK_NUMBERS * m;
+            dfmk_doubles d = dfmk_load(models[m].x, i) - under;
+            dfmk_doubles size = __builtin_elementwise_abs(d);
+            dfmk_flags dropped = (size < of[0]) | (size > of[1]);
+            sum = dropped ? sum : sum + d * of[2];
         }
         dfmk_store(out, i, b + sum, &tally);
     }
@@ -102,10 +109,10 @@ DFMK_INLINE void dfmk_add_terms(dfmk_output out, dfmk_input base, const dfmk_mod
 /** The number of elements whose vote is above 0 less that of those below. */
 DFMK_INLINE int64_t dfmk_sign_balance(dfmk_input base, const dfmk_model *models,
                                       const double *numbers, int64_t count, int64_t n,
-                                      const _Bool by_count) {
+                                      _Bool changes, const _Bool by_count) {
     dfmk_flags balance = 0;
     for (int64_t i = 0; i < n; i += DFMK_STEP) {
-        dfmk_doubles b = dfmk_load(base, i);
+        dfmk_doubles none = 0, b = changes ? none : dfmk_load(base, i);
         dfmk_ballot t = dfmk_count_terms(b, models, numbers, count, i, by_count, DFMK_SUM);
         dfmk_doubles vote = by_count ? t.votes : t.up + t.down;
         balance += (vote < 0) - (vote > 0);
@@ -113,6 +120,7 @@ DFMK_INLINE int64_t dfmk_sign_balance(dfmk_input base, const dfmk_model *models,
     return __builtin_reduce_add(balance);
 }
 
+#undef DFMK_NUMBERS
 #undef DFMK_INLINE
 #pragma clang diagnostic pop
 

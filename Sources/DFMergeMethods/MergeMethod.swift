@@ -37,8 +37,8 @@ package protocol MergeMethod: Sendable {
   /// that the order of the additions is fixed.
   func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double]
 
-  /// Writes the `tile.count` values among which the selection number `index` of `request` finds the
-  /// one of its rank. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
+  /// Writes the `tile.count` values of list `index` of `request`, among which selections find those of
+  /// their ranks; see ``RankRequest/values``. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
   /// then ranks below all.
   func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,

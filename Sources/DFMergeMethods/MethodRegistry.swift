@@ -5,10 +5,16 @@ public enum MethodRegistry {
   /// One line per method, in alphabetical order of their ids.
   package static let methods: [any MergeMethod.Type] = [
     WeightedAverage.self,
+    Breadcrumbs.self,
+    BreadcrumbsTIES.self,
     DARE.self,
     DARETIES.self,
+    DELLA.self,
+    DELLALinear.self,
     DFMergeCombine.self,
     FisherMerging.self,
+    PCB.self,
+    SCE.self,
     TaskArithmetic.self,
     TIES.self,
   ]

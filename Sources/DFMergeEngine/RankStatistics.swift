@@ -54,27 +54,38 @@ extension StatisticsPass {
       byteCount: executor.resources.threads * MergeExecutor.blockElements * 8)
     while selections.contains(where: { $0.digit != nil }) {
       let digits = selections.map(\.digit)
+      // Selections among the same values that look at the same bits share counters: those of the first.
+      let places = digits.indices.map { number in
+        stride(from: number % request.values, to: number, by: request.values)
+          .first { digits[$0] == digits[number] } ?? number
+      }
       let counters = TileSlots<[[Int]]>(count: executor.resources.threads, initial: [])
       try executor.forEachInputTile(
         of: entry, in: memory, wholeUnits: false, statistics: found, fishers: fishers, poll: poll
       ) { (number, tile, worker) throws(DFMergeError) in
         if counters[worker].isEmpty {
-          counters[worker] = digits.map { digit in
-            digit.map { [Int](repeating: 0, count: 1 << Int($0.bits)) } ?? []
+          counters[worker] = digits.indices.map { index in
+            guard let digit = digits[index], places[index] == index else { return [] }
+            return [Int](repeating: 0, count: 1 << Int(digit.bits))
           }
         }
         let start = (values.address + worker * MergeExecutor.blockElements * 8)
           .bindMemory(to: Double.self, capacity: tile.count)
-        for (index, digit) in digits.enumerated() {
-          guard let digit else { continue }
-          try method.rankedValues(tile, request, index: index, into: start)
-          let undefined = digit.count(start, tile.count, into: &counters[worker][index])
-          if undefined > 0, !executor.allowsNonFinite {
-            throw DFMergeError(
-              .nonFinite,
-              "Tensor '\(tile.name)' has NaN among what its elements from \(tile.offset) on are "
-                + "ranked by; mend the weights, or allow such values (non_finite: allow).",
-              context: ["tensor": tile.name])
+        for list in 0..<request.values {
+          let counted = stride(from: list, to: digits.count, by: request.values)
+            .filter { places[$0] == $0 && digits[$0] != nil }
+          guard !counted.isEmpty else { continue }
+          try method.rankedValues(tile, request, index: list, into: start)
+          for index in counted {
+            guard let digit = digits[index] else { continue }
+            let undefined = digit.count(start, tile.count, into: &counters[worker][index])
+            if undefined > 0, !executor.allowsNonFinite {
+              throw DFMergeError(
+                .nonFinite,
+                "Tensor '\(tile.name)' has NaN among what its elements from \(tile.offset) on are "
+                  + "ranked by; mend the weights, or allow such values (non_finite: allow).",
+                context: ["tensor": tile.name])
+            }
           }
         }
       }
@@ -82,7 +93,7 @@ extension StatisticsPass {
         guard let digit else { continue }
         var sum = [Int](repeating: 0, count: 1 << Int(digit.bits))
         for thread in counters.values where !thread.isEmpty {
-          for i in sum.indices { sum[i] &+= thread[index][i] }
+          for i in sum.indices { sum[i] &+= thread[places[index]][i] }
         }
         selections[index].narrow(by: sum)
       }

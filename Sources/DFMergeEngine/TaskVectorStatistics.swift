@@ -15,7 +15,8 @@ extension StatisticsPass {
     _ densities: [Double], _ scope: StatisticScope, _ keeping: KeptCount,
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [[Double]] {
-    try magnitudes(scope, poll: poll) { (_, count) in
+    let isExact = if case .fromAscending = keeping { true } else { false }
+    return try magnitudes(scope, isExact: isExact, poll: poll) { (_, count) in
       densities.map { keeping.rank(of: count, density: $0) }
     }
   }
@@ -28,7 +29,7 @@ extension StatisticsPass {
     _ request: RankRequest, of owner: any MergeMethod, poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [[Double]] {
     let (methods, found) = (methods, found)
-    return try magnitudes(request.scope, poll: poll) { (entry, count) in
+    return try magnitudes(request.scope, isExact: true, poll: poll) { (entry, count) in
       let method = entry.map { methods[$0] } ?? owner
       return (0..<request.count).map {
         method.rank(request, index: $0, count: count, statistics: found[entry ?? 0])
@@ -38,7 +39,7 @@ extension StatisticsPass {
 
   /// Carries out selections of the given ranks, number i of model `i % models`.
   private func magnitudes(
-    _ scope: StatisticScope, poll: () throws(DFMergeError) -> Void,
+    _ scope: StatisticScope, isExact: Bool, poll: () throws(DFMergeError) -> Void,
     ranks: (_ entry: Int?, _ count: Int) -> [Int]
   ) throws(DFMergeError) -> [[Double]] {
     let entries = executor.plan.entries
@@ -51,7 +52,7 @@ extension StatisticsPass {
           rank: rank, of: count,
           isWide: entries.contains {
             $0.base?.dtype == .f64 || $0.models[number % models].dtype == .f64
-          })
+          }, isExact: isExact)
       }
     }
     let memory = try executor.pieceMemory()

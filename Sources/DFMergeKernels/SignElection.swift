@@ -11,12 +11,14 @@
 /// A NaN difference that is not dropped gives NaN, whatever the vote.
 /// Source: TIES, Yadav et al. 2023, arXiv 2306.01708.
 package struct SignElection: Sendable, Hashable {
-  package enum Vote: Sendable, Hashable {
+  package enum Vote: Int, CaseIterable, Sendable, Hashable {
     /// The sign of the sum of the terms, those above and below 0 being summed apart. Terms that
     /// cancel are a tie in any order of the models, unless the sums of one sign round.
     case mass
     /// The sign that more terms have.
     case count
+    /// As `mass`, but of `tau_m` in place of the terms: factors have no say.
+    case plainMass
   }
   package enum Aggregate: Int, Sendable, Hashable {
     case mean
@@ -35,12 +37,17 @@ package struct SignElection: Sendable, Hashable {
   package var aggregate: Aggregate
   package var tie: Tie
   package var scale: Double
+  /// Means divide by it where the weights come to less.
+  package var leastWeight: Double
 
-  package init(vote: Vote, aggregate: Aggregate, tie: Tie, scale: Double = 1) {
+  package init(
+    vote: Vote, aggregate: Aggregate, tie: Tie, scale: Double = 1, leastWeight: Double = 0
+  ) {
     self.vote = vote
     self.aggregate = aggregate
     self.tie = tie
     self.scale = scale
+    self.leastWeight = leastWeight
   }
 }
 

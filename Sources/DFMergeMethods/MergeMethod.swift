@@ -56,8 +56,9 @@ package protocol MergeMethod: Sendable {
   /// - Returns: as many lists of numbers, which are then in the tiles' statistics.
   func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]]
 
-  /// Writes the `tile.count` values among which the selection number `index` of `request` finds the
-  /// one of its rank. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
+  /// Writes the `tile.count` values of list `index` of `request`, among which selections find those
+  /// of their ranks; see ``RankRequest/values``. Of any sign; infinities are ordered, NaN is refused
+  /// unless it is allowed, and
   /// then ranks below all.
   func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,

@@ -5,9 +5,13 @@ public enum MethodRegistry {
   /// One line per method, in alphabetical order of their ids.
   package static let methods: [any MergeMethod.Type] = [
     WeightedAverage.self,
+    Breadcrumbs.self,
+    BreadcrumbsTIES.self,
     CoPA.self,
     DARE.self,
     DARETIES.self,
+    DELLA.self,
+    DELLALinear.self,
     DFMergeCombine.self,
     FisherMerging.self,
     IsoC.self,
@@ -19,6 +23,8 @@ public enum MethodRegistry {
     MultiSLERP.self,
     NuSLERP.self,
     Passthrough.self,
+    PCB.self,
+    SCE.self,
     SLERP.self,
     TaskArithmetic.self,
     TIES.self,

@@ -26,7 +26,8 @@ struct StatisticsPass {
     case .fisherSumOfSquares: BlockSums.byteCount(plan, width: plan.modelNames.count)
     case .sums(let request): BlockSums.byteCount(plan, width: request.count)
     case .taskVectorThreshold: plan.entries.count * plan.modelNames.count * 16
-    case .ranks(let request): plan.entries.count * request.count * 16
+    case .ranks(let request), .taskVectorRanks(let request):
+      plan.entries.count * request.count * 16
     }
   }
 
@@ -37,6 +38,8 @@ struct StatisticsPass {
     case .fisherSumOfSquares, .sums: return 0
     case .taskVectorThreshold:
       return plan.modelNames.count * MagnitudeHistogram.byteCount(isWide: isWide)
+    case .taskVectorRanks(let request):
+      return request.count * MagnitudeHistogram.byteCount(isWide: isWide)
     case .ranks(let request):
       return request.count * KeySelection.Digit.byteCount(isWide: isWide)
         + MergeExecutor.blockElements * 8
@@ -50,11 +53,16 @@ struct StatisticsPass {
     for place in 0..<methods.placeCount {
       for statistic in methods.passes(at: place) {
         let values: [[Double]]
+        // Whoever asks for it speaks for all tensors where it is found over the whole model.
+        let owner =
+          methods.instances.first { $0.statistics.contains(statistic) } ?? methods.instances[0]
         switch statistic {
         case .fisherSumOfSquares: values = try sumsOfSquares(poll: poll)
         case .taskVectorThreshold(let densities, let scope, let keeping):
           values = try thresholds(densities, scope, keeping, poll: poll)
-        case .ranks(let request): values = try ranks(request, poll: poll)
+        case .taskVectorRanks(let request):
+          values = try magnitudes(request, of: owner, poll: poll)
+        case .ranks(let request): values = try ranks(request, of: owner, poll: poll)
         case .sums(let request):
           try keepSums(at: place, ofWholeUnits: request.ofWholeUnits, poll: poll)
           continue

@@ -25,8 +25,20 @@ package protocol MergeMethod: Sendable {
   /// What a tile of a tensor of this shape is at least.
   func unit(of shape: Shape) -> TileUnit
 
+  /// The same for a tensor of this name, for methods that go by names too; by default ``unit(of:)``.
+  func unit(of shape: Shape, named name: String) -> TileUnit
+
+  /// How the tensor that `outline` describes is made. Asked before anything is read, and again with
+  /// the same answer; `merge` relies on the shapes of its tile, for options by layer see all
+  /// outputs here and the merged ones there. Elementwise unless the method says otherwise.
+  /// - Throws: for options that cannot be carried out; shapes that do not fit are `.refused`.
+  func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly
+
   /// The memory that a call for a tile of `count` elements of a tensor of `shape` takes.
   func memory(count: Int, shape: Shape) -> TileMemory
+
+  /// The same for a tensor of this name; by default ``memory(count:shape:)``.
+  func memory(count: Int, shape: Shape, named name: String) -> TileMemory
 
   /// Writes `tile.out`. A pure function of the tile: no input or output, no threads, and the same
   /// bits for any way of cutting a tensor into tiles that are its units. Returns what its kernels
@@ -44,8 +56,9 @@ package protocol MergeMethod: Sendable {
   /// - Returns: as many lists of numbers, which are then in the tiles' statistics.
   func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]]
 
-  /// Writes the `tile.count` values among which the selection number `index` of `request` finds the
-  /// one of its rank. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
+  /// Writes the `tile.count` values of list `index` of `request`, among which selections find those
+  /// of their ranks; see ``RankRequest/values``. Of any sign; infinities are ordered, NaN is refused
+  /// unless it is allowed, and
   /// then ranks below all.
   func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,
@@ -63,7 +76,14 @@ package protocol MergeMethod: Sendable {
 extension MergeMethod {
   package var statistics: [ModelStatistic] { [] }
   package func unit(of shape: Shape) -> TileUnit { .elements }
+  package func unit(of shape: Shape, named name: String) -> TileUnit { unit(of: shape) }
   package func memory(count: Int, shape: Shape) -> TileMemory { TileMemory() }
+  package func memory(count: Int, shape: Shape, named name: String) -> TileMemory {
+    memory(count: count, shape: shape)
+  }
+  package func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly {
+    .elementwise
+  }
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
   }

@@ -6,7 +6,8 @@ package struct InputTile {
   /// Nil for methods that read none.
   package private(set) var base: Elements?
   package private(set) var models: [Elements]
-  /// One per model, or empty where this tensor has no Fisher values.
+  /// What comes with the models for this tensor, Fisher values or Gram matrices (as `lower`): one per
+  /// model, or empty where there is none.
   package private(set) var fishers: [FisherElements]
   package private(set) var count: Int
   /// The tensor's name.
@@ -17,6 +18,13 @@ package struct InputTile {
   package let tensorKey: UInt64
   /// The number of the tile's first element within its tensor.
   package private(set) var offset: Int
+  /// The shapes of `models` in a tile of a ``WholeTensor``; empty in others, where all are `shape`.
+  package let modelShapes: [Shape]
+  /// The tensors that a ``WholeTensor`` asks for, by name: one per model.
+  package let partners: [String: [WholeInput]]
+  /// What the product of the LoRA factors of this tensor's module is multiplied by, one per model;
+  /// see ``TensorOutline/scalings``.
+  package let scalings: [Double]
   /// The numbers of each statistic asked for, those of this tensor where it is taken within each
   /// tensor: one per model, or as many as the request says.
   package let statistics: [ModelStatistic: [Double]]
@@ -28,6 +36,7 @@ package struct InputTile {
   package init(
     base: Elements?, models: [Elements], fishers: [FisherElements] = [], count: Int,
     name: String = "", shape: Shape? = nil, tensorKey: UInt64 = 0, offset: Int = 0,
+    modelShapes: [Shape] = [], partners: [String: [WholeInput]] = [:], scalings: [Double] = [],
     statistics: [ModelStatistic: [Double]] = [:], group: Int = 0,
     workspace: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0)
   ) {
@@ -39,6 +48,9 @@ package struct InputTile {
     self.shape = shape ?? Shape(vector: count)
     self.tensorKey = tensorKey
     self.offset = offset
+    self.modelShapes = modelShapes
+    self.partners = partners
+    self.scalings = scalings
     self.statistics = statistics
     self.group = group
     self.workspace = workspace

@@ -8,6 +8,11 @@ package enum ModelStatistic: Hashable, Sendable {
   /// `densities[m]` of them; see `MagnitudeSelection`.
   case taskVectorThreshold(
     densities: [Double], scope: StatisticScope, keeping: KeptCount = .floor)
+  /// Magnitudes `|theta_m - theta0|` of the ranks that ``MergeMethod/rank(_:index:count:statistics:)``
+  /// says: selection `index` looks at model `index % models`, and the count is a multiple of the
+  /// number of models. All are found together; see `MagnitudeSelection`. A rank of 0 or less gives
+  /// infinity, one above the count 0.
+  case taskVectorRanks(RankRequest)
   /// Numbers that the method adds up; see ``MergeMethod/sums(_:_:)``.
   case sums(SumsRequest)
   /// Values of given ranks among numbers that the method computes; see
@@ -22,7 +27,7 @@ package enum ModelStatistic: Hashable, Sendable {
     case .taskVectorThreshold(let densities, _, let keeping):
       keeping.isAll(densities) ? 0 : doubles ? 3 : 2
     case .sums: 1
-    case .ranks: doubles ? 3 : 2
+    case .ranks, .taskVectorRanks: doubles ? 3 : 2
     }
   }
 
@@ -71,12 +76,23 @@ package struct RankRequest: Hashable, Sendable {
   package let name: String
   /// How many selections there are: one per model, for example.
   package let count: Int
+  /// How many lists of values there are: selection `index` looks at list `index % values`, and those
+  /// that look at the same one share the work.
+  package let values: Int
   package let scope: StatisticScope
+  /// The options that ranks and values depend on, where the scope is the model: instances with other
+  /// ones then have other requests, each of which is found over all tensors.
+  package let parameters: [Double]
 
-  package init(_ name: String, count: Int, scope: StatisticScope) {
+  package init(
+    _ name: String, count: Int, values: Int? = nil, scope: StatisticScope,
+    parameters: [Double] = []
+  ) {
     self.name = name
     self.count = count
+    self.values = max(min(values ?? count, count), 1)
     self.scope = scope
+    self.parameters = scope == .model ? parameters : []
   }
 }
 

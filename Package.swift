@@ -15,12 +15,43 @@ let levels = buildsLevels ? [("V3", "x86-64-v3"), ("V4", "x86-64-v4")] : []
 // No loop may be inlined into a module of another level.
 let loopSettings: [SwiftSetting] = [.unsafeFlags(["-disable-cmo"])]
 
+// Without optimisation Eigen takes 50 times as long. The loops of its products choose the CPU level
+// for themselves; everything else is for every CPU.
+let denseFlags = ["-O2", "-ffp-contract=off", "-fvisibility=hidden"]
+let denseDefines = buildsLevels ? ["DFMERGE_CPU_LEVELS"] : []
+
 let levelTargets: [Target] = levels.map { name, cpu in
   .target(
     name: "DFMergeKernels\(name)", dependencies: ["CDFMergeShims"],
     swiftSettings: loopSettings
       + [.unsafeFlags(["-Xcc", "-march=\(cpu)"]), .define("DFMERGE_LONG_STEPS")])
 }
+
+// The command-line program is the only part with dependencies. Who uses the library alone never
+// resolves them; DFMERGE_LIBRARY_ONLY=1 leaves the program out of a checkout's own builds too, so
+// that building the library needs no network.
+let buildsCommand = Context.environment["DFMERGE_LIBRARY_ONLY"] != "1"
+let commandProducts: [Product] = [
+  // The library's product has the program's name already; Scripts/build-cli.sh gives it to the file.
+  .executable(name: "dfmerge-cli", targets: ["DFMergeCommand"])
+]
+let commandDependencies: [Package.Dependency] = [
+  .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+  .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+]
+let commandTargets: [Target] = [
+  .target(
+    name: "DFMergeRecipes",
+    dependencies: ["DFMergeCore", .product(name: "Yams", package: "Yams")]),
+  .executableTarget(
+    name: "DFMergeCommand",
+    dependencies: [
+      "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods", "DFMergeBO",
+      "DFMergeEngine", "DFMerge",
+      "DFMergeRecipes", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ]),
+  .testTarget(name: "DFMergeRecipesTests", dependencies: ["DFMergeCore", "DFMergeRecipes"]),
+]
 
 // One module per row of docs/architecture.md. Imports run one way, top to bottom of this list;
 // the build is run with `--explicit-target-dependency-import-check error`, so a wrong import fails.
@@ -29,7 +60,8 @@ let package = Package(
   products: [
     .library(name: "DFMerge", targets: ["DFMerge"]),
     .library(name: "dfmerge", type: .dynamic, targets: ["DFMergeCAPI"]),
-  ],
+  ] + (buildsCommand ? commandProducts : []),
+  dependencies: buildsCommand ? commandDependencies : [],
   targets: [
     .target(name: "CDFMergeShims"),
     .target(name: "DFMergeCore"),
@@ -42,8 +74,20 @@ let package = Package(
       dependencies: ["DFMergeCore", "CDFMergeShims", "DFMergeKernelsBaseline"]
         + levelTargets.map { .target(name: $0.name) },
       swiftSettings: buildsLevels ? [.define("DFMERGE_CPU_LEVELS")] : []),
+    .systemLibrary(
+      name: "CEigen", pkgConfig: "eigen3", providers: [.apt(["libeigen3-dev"]), .brew(["eigen"])]),
+    .target(
+      name: "CDFMergeDense", dependencies: ["CEigen"],
+      // They reach C++, too.
+      cSettings: [.unsafeFlags(denseFlags)] + denseDefines.map { .define($0) },
+      cxxSettings: [.unsafeFlags(["-fvisibility-inlines-hidden"])]),
+    .target(
+      name: "DFMergeLinearAlgebra",
+      dependencies: ["DFMergeCore", "DFMergeKernels", "CDFMergeDense"]),
     .target(name: "DFMergeIO", dependencies: ["CDFMergeShims", "DFMergeCore"]),
-    .target(name: "DFMergeMethods", dependencies: ["DFMergeCore", "DFMergeKernels"]),
+    .target(
+      name: "DFMergeMethods",
+      dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeLinearAlgebra"]),
     .target(name: "DFMergeBO", dependencies: ["DFMergeCore"]),
     .target(
       name: "DFMergeEngine",
@@ -65,6 +109,9 @@ let package = Package(
     .testTarget(name: "DFMergeCoreTests", dependencies: ["DFMergeCore"]),
     .testTarget(
       name: "DFMergeKernelsTests", dependencies: ["DFMergeCore", "DFMergeKernels"]),
+    .testTarget(
+      name: "DFMergeLinearAlgebraTests",
+      dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeLinearAlgebra"]),
     .testTarget(name: "DFMergeIOTests", dependencies: ["DFMergeCore", "DFMergeIO"]),
     .testTarget(name: "DFMergeBOTests", dependencies: ["DFMergeCore", "DFMergeBO"]),
     .testTarget(
@@ -80,6 +127,7 @@ let package = Package(
       dependencies: ["DFMergeCore", "DFMergeMethods", "DFMergeEngine", "DFMergeIO", "DFMerge"]),
     .testTarget(
       name: "DFMergeCAPITests", dependencies: ["CDFMergeShims", "DFMergeCore", "DFMergeCAPI"]),
-  ] + levelTargets,
-  swiftLanguageModes: [.v6]
+  ] + levelTargets + (buildsCommand ? commandTargets : []),
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
 )

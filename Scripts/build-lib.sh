@@ -16,6 +16,8 @@ fail() {
 
 # Swift's build takes CC for the linker driver and then passes it flags that gcc does not know.
 unset CC CXX
+# Without the command-line program, whose dependencies would have to be fetched.
+export DFMERGE_LIBRARY_ONLY=1
 
 command -v swift >/dev/null && command -v swiftc >/dev/null ||
   fail "swift is not in PATH; install Swift 6.3 or later from https://www.swift.org/install"
@@ -25,6 +27,10 @@ toolchain=$(swiftc -print-target-info |
   fail "ld.lld is neither in the Swift toolchain ($toolchain) nor in PATH; install lld"
 [ -d "$toolchain/../lib/swift_static" ] ||
   fail "the Swift toolchain has no static runtime ($toolchain/../lib/swift_static); reinstall it"
+
+# Swift Package Manager goes by the same file.
+[ -f /usr/share/pkgconfig/eigen3.pc ] || pkg-config --exists eigen3 2>/dev/null ||
+  fail "Eigen is missing; install libeigen3-dev (Debian), eigen3-devel (Fedora) or eigen (others)"
 
 numbers=Sources/DFMergeCore/DFMergeVersion.swift
 version=$(sed -n 's/.*static let string = "\(.*\)".*/\1/p' "$numbers")

@@ -4,8 +4,9 @@
 Usage: check-levels.py BUILD_FOLDER LIBRARY
 
 BUILD_FOLDER is a release build's folder of objects, LIBRARY the shared library linked from them,
-with its symbols. The loops of DFMergeKernels are compiled once per CPU level. When two objects have
-the same weak function, the linker keeps one, whatever it was compiled for; so this script refuses
+with its symbols. The loops of DFMergeKernels and CDFMergeDense are compiled once per CPU level.
+When two objects have the same weak function, the linker keeps one, whatever it was compiled for; so
+this script refuses
   1. in the objects of a level: a weak function with vector code that its name does not tie to the
      level's module (a specialisation of someone else's generic code, for example);
   2. in the same objects: fused multiply-adds, which round once where the baseline rounds twice;
@@ -25,8 +26,37 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-LEVELS = ("DFMergeKernelsV3", "DFMergeKernelsV4")
+
+class Level(NamedTuple):
+    """Code for one level: its objects in the folder of a build, and the names of its functions."""
+
+    name: str
+    objects: str
+    functions: re.Pattern[str]
+
+    def owns(self, function: str) -> bool:
+        return self.functions.search(function) is not None
+
+
+def swift_level(module: str) -> Level:
+    # A mangled name starts with the module: the first of the names in it.
+    names = re.compile(rf"^_?\$[sS]{len(module)}{module}")
+    return Level(module, f"{module}.build/**/*.o", names)
+
+
+def dense_level(level: str) -> Level:
+    names = re.compile(rf"^dfmd_\w+_{level}$")
+    return Level(f"CDFMergeDense {level}", f"CDFMergeDense.build/loops_{level}.c.o", names)
+
+
+LEVELS = (
+    swift_level("DFMergeKernelsV3"),
+    swift_level("DFMergeKernelsV4"),
+    dense_level("v3"),
+    dense_level("v4"),
+)
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
 INSTRUCTION = re.compile(
@@ -85,41 +115,36 @@ def weak_symbols(path: Path) -> set[str]:
     return {field[-1] for field in fields if len(field) >= 2 and field[-2] in "WwVvu"}
 
 
-def belongs_to(function: str, module: str) -> bool:
-    """Whether a mangled name starts with the module: the first of the names in it."""
-    return re.match(rf"_?\$[sS]{len(module)}{module}", function) is not None
-
-
-def objects(build: Path, module: str) -> list[Path]:
-    found = sorted((build / f"{module}.build").rglob("*.o"))
+def objects(build: Path, level: Level) -> list[Path]:
+    found = sorted(build.glob(level.objects))
     if not found:
-        raise CheckError(f"{build} has no objects of {module}; build the library first")
+        raise CheckError(f"{build} has no objects of {level.name}; build the library first")
     return found
 
 
-def check_level(build: Path, module: str) -> list[str]:
+def check_level(build: Path, level: Level) -> list[str]:
     findings: list[str] = []
     instructions = 0
-    for path in objects(build, module):
+    for path in objects(build, level):
         weak = weak_symbols(path)
         strangers: Counter[str] = Counter()
         fused: Counter[str] = Counter()
         for function, mnemonic in code(path):
             instructions += 1
-            if function in weak and not belongs_to(function, module):
+            if function in weak and not level.owns(function):
                 strangers[function] += 1
             if FUSED.match(mnemonic):
                 fused[function] += 1
         findings += [
-            f"{module}, {path.name}: weak function with {n} vector instructions: {function}"
+            f"{level.name}, {path.name}: weak function with {n} vector instructions: {function}"
             for function, n in strangers.items()
         ]
         findings += [
-            f"{module}, {path.name}: {n} fused multiply-adds in {function}"
+            f"{level.name}, {path.name}: {n} fused multiply-adds in {function}"
             for function, n in fused.items()
         ]
     if instructions == 0:
-        findings.append(f"{module}: no vector code; were its compiler flags lost?")
+        findings.append(f"{level.name}: no vector code; were its compiler flags lost?")
     return findings
 
 
@@ -127,7 +152,7 @@ def check_library(library: Path) -> list[str]:
     functions: Counter[str] = Counter(
         function
         for function, _ in code(library)
-        if not any(belongs_to(function, level) for level in LEVELS)
+        if not any(level.owns(function) for level in LEVELS)
     )
     return [
         f"{library.name}: {n} vector instructions outside of the levels' modules: {function}"

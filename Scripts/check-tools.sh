@@ -10,6 +10,8 @@ need gcc gcc
 need g++ g++
 need nm binutils
 need git git
+[ -f /usr/include/eigen3/Eigen/Core ] || pkg-config --exists eigen3 2>/dev/null ||
+  missing+=(libeigen3-dev)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 if [ "${1:-}" = test ]; then
   need cmake cmake

@@ -48,7 +48,8 @@ def package_files(checkout: Path) -> set[str]:
 def wrong_files(wheel: zipfile.ZipFile, version: str, checkout: Path) -> list[str]:
     """Files that are there and should not be, or the other way round, or are not as recorded."""
     info = f"dfmerge-{version}.dist-info"
-    extra = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
+    extra = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
+    extra |= {f"{info}/licenses/{name}" for name in ("LICENSE", "NOTICE")}
     expected = package_files(checkout) | extra | {LIBRARY}
     names = [entry.filename for entry in wheel.infolist() if not entry.is_dir()]
     found = [f"has the unexpected file {name}" for name in sorted(set(names) - expected)]

@@ -12,6 +12,8 @@ SCRIPT = Path(__file__).resolve().parent.parent / "check-levels.py"
 
 V3 = "$s16DFMergeKernelsV310InnerLoopsO3addyyFZ"
 V4 = "$s16DFMergeKernelsV410InnerLoopsO3addyyFZ"
+DENSE_V3 = "dfmd_multiply_v3"
+DENSE_V4 = "dfmd_multiply_v4"
 STRANGER = "$s11DFMergeCore7genericyyF"
 
 AVX2 = "vaddpd %ymm0, %ymm1, %ymm2"
@@ -34,6 +36,8 @@ class Build:
         self.levels = {
             "DFMergeKernelsV3": function(V3, AVX2),
             "DFMergeKernelsV4": function(V4, AVX512),
+            "CDFMergeDense/loops_v3.c": function(DENSE_V3, AVX2),
+            "CDFMergeDense/loops_v4.c": function(DENSE_V4, AVX512),
         }
         self.rest = function("dfm_merge", SSE2)
 
@@ -49,7 +53,8 @@ class Build:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def assemble(self, module: str, text: str) -> Path:
-        path = self.folder / f"{module}.build" / "Loops.swift.o"
+        folder, _, file = module.partition("/")
+        path = self.folder / f"{folder}.build" / f"{file or 'Loops.swift'}.o"
         path.parent.mkdir(exist_ok=True)
         command = ["gcc", "-c", "-x", "assembler", "-", "-o", str(path)]
         subprocess.run(command, input=".text\n" + text, text=True, check=True)
@@ -93,6 +98,21 @@ def test_fused_multiply_add(build: Build) -> None:
     assert f"1 fused multiply-adds in {V3}Tf" in result.stderr
 
 
+def test_fused_multiply_add_in_c(build: Build) -> None:
+    name = "dfmd_tile_v4"
+    build.levels["CDFMergeDense/loops_v4.c"] += function(name, "vfmadd231pd %zmm0, %zmm1, %zmm2")
+    result = build.run()
+    assert result.returncode == 1
+    assert f"CDFMergeDense v4, loops_v4.c.o: 1 fused multiply-adds in {name}" in result.stderr
+
+
+def test_vector_code_in_the_rest_of_the_dense_code(build: Build) -> None:
+    build.levels["CDFMergeDense/thin.cpp"] = function("_ZN5Eigen4fillEv", AVX2)
+    result = build.run()
+    assert result.returncode == 1
+    assert "outside of the levels' modules: _ZN5Eigen4fillEv" in result.stderr
+
+
 @pytest.mark.parametrize("instruction", [AVX2, "vmovaps %xmm0, (%rax)", "lzcntq %rax, %rbx"])
 def test_vector_code_elsewhere_in_the_library(build: Build, instruction: str) -> None:
     build.rest = function("dfm_merge", SSE2, instruction)
@@ -114,11 +134,15 @@ def test_stripped_library(build: Build) -> None:
     assert "is stripped" in result.stderr
 
 
-def test_level_that_was_not_built(build: Build) -> None:
-    del build.levels["DFMergeKernelsV4"]
+@pytest.mark.parametrize(
+    ("objects", "name"),
+    [("DFMergeKernelsV4", "DFMergeKernelsV4"), ("CDFMergeDense/loops_v3.c", "CDFMergeDense v3")],
+)
+def test_level_that_was_not_built(build: Build, objects: str, name: str) -> None:
+    del build.levels[objects]
     result = build.run()
     assert result.returncode == 2
-    assert "no objects of DFMergeKernelsV4" in result.stderr
+    assert f"no objects of {name}" in result.stderr
 
 
 def test_library_that_is_not_there(build: Build) -> None:

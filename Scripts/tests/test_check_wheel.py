@@ -47,6 +47,7 @@ class Sample:
             "dfmerge/__init__.py": b"",
             f"{INFO}/METADATA": b"Name: dfmerge\n",
             f"{INFO}/licenses/LICENSE": b"",
+            f"{INFO}/licenses/NOTICE": b"",
         }
 
     def library(self) -> bytes:
@@ -110,6 +111,7 @@ FAULTS: list[tuple[Callable[[Sample], Any], str]] = [
     (lambda s: setattr(s, "tag", "cp311-cp311-manylinux_2_34_x86_64"), "is not called"),
     (lambda s: setattr(s, "metadata_tag", "py3-none-any"), f"has not exactly the tag {TAG}"),
     (lambda s: s.files.pop(f"{INFO}/licenses/LICENSE"), "lacks the file dfmerge-1.2.dist-info/lic"),
+    (lambda s: s.files.pop(f"{INFO}/licenses/NOTICE"), "lacks the file dfmerge-1.2.dist-info/lic"),
     (lambda s: s.files.pop("dfmerge/__init__.py"), "lacks the file dfmerge/__init__.py"),
     (lambda s: s.files.update({"dfmerge/lib/libswiftCore.so": b""}), "unexpected file dfmerge/l"),
     (needs_a_stranger, "needs libstranger.so.3, which not every Linux has"),

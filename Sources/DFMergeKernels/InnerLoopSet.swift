@@ -61,6 +61,17 @@ protocol InnerLoopSet {
     of g: dfmk_input, _ x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
     n: Int
   )
+  static func addDifferenceProducts(
+    of x: dfmk_input, _ y: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
+    n: Int
+  )
+  static func accumulateProducts(
+    into acc: dfmk_output, _ x: dfmk_input, _ y: dfmk_input, minus b: dfmk_input, n: Int
+  )
+  static func addScaled(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
   static func firstInvalid16(
     _ x: UnsafeRawPointer, infinity: UInt16, refusingNegative: Bool, n: Int
   ) -> Int

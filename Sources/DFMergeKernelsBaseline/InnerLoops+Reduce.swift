@@ -48,6 +48,30 @@ extension InnerLoops {
     sums.storeBytes(of: total, as: Doubles.self)
   }
 
+  /// Adds `(x - b) (y - b)` to eight sums in turn, doubles at `sums`; `x y` where there is no `b`.
+  @inline(never)
+  package static func addDifferenceProducts(
+    of x: dfmk_input, _ y: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
+    n: Int
+  ) {
+    var total = sums.load(as: Doubles.self)
+    var i = 0
+    if b.start == nil {
+      while i < n {
+        total = dfmk_added(total, dfmk_load(x, Int64(i)) * dfmk_load(y, Int64(i)))
+        i &+= stepSize
+      }
+    } else {
+      while i < n {
+        let origin = dfmk_load(b, Int64(i))
+        let first = dfmk_load(x, Int64(i)) - origin
+        total = dfmk_added(total, first * (dfmk_load(y, Int64(i)) - origin))
+        i &+= stepSize
+      }
+    }
+    sums.storeBytes(of: total, as: Doubles.self)
+  }
+
   /// Adds `|x - b|` to eight sums in turn, doubles at `sums`; `|x|` where there is no `b`.
   @inline(never)
   package static func addMagnitudes(

@@ -1,3 +1,5 @@
+import DFMergeCore
+
 /// A figure over all merged tensors of each model, with a fixed order of summation.
 package enum ModelStatistic: Hashable, Sendable {
   /// `sum(F_m^2)` for each model m.
@@ -49,6 +51,20 @@ package struct SumsRequest: Hashable, Sendable {
     self.count = count
     self.scope = scope
     self.ofWholeUnits = ofWholeUnits
+  }
+}
+
+/// What a method's sums over one tensor came to.
+package struct TensorSums: Sendable {
+  package let name: String
+  /// The shape of what is merged of the tensor.
+  package let shape: Shape
+  package let sums: [Double]
+
+  package init(name: String, shape: Shape, sums: [Double]) {
+    self.name = name
+    self.shape = shape
+    self.sums = sums
   }
 }
 

@@ -104,7 +104,7 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
         if built.returncode != 0:
             raise RuntimeError(
                 f"{script} failed with status {built.returncode}; what it said stands above. "
-                f"It needs {SWIFT} and the development files of libstdc++"
+                f"It needs {SWIFT}, Eigen and the development files of libstdc++"
             )
         return (root / "build" / "lib" / "libdfmerge.so").resolve()
 

@@ -34,6 +34,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
     "fisher": [{"normalize": False}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "model_stock": [{"scope": "row"}],
+    "nuslerp": [{"scope": "row"}, {"scope": "column"}],
+    "slerp": [{"scope": "model", "threshold": 1}],
 }
 #: Every method that there is, so that a new one is tested without a change here.
 JOBS = [

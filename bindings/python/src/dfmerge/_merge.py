@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -228,7 +229,11 @@ class _Job:
             if out is None:
                 # The layout is the base's, so what only a model has would be lost unseen.
                 settings.setdefault("extra", "error")
-                self.target = _outputs(self._base or self._models[0], settings.get("dtype"))
+                self.target = _outputs(
+                    self._base or self._models[0],
+                    settings.get("dtype"),
+                    self._reshaped(settings) if _changes_shapes(method) else {},
+                )
             else:
                 self.target = dict(out)
             once, aliases = _once(self.target, _names(self._base or self._models[0]))
@@ -238,6 +243,12 @@ class _Job:
                 self._models = self._read(named, by_name, aliases)
                 self._fishers = _fishers(fishers, list(named), aliases)
         self._settings = encoded(settings, "settings")
+
+    def _reshaped(self, settings: Mapping[str, Any]) -> dict[str, list[int]]:
+        """The shapes of tensors of the result that are not the reference's."""
+        self._settings = encoded(settings, "settings")
+        found: dict[str, list[int]] = parsed(lib.dfm_merge_plan, *self._arguments())["reshaped"]
+        return found
 
     @staticmethod
     def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
@@ -387,7 +398,12 @@ def _fishers(fishers: Any, names: list[str], aliases: Mapping[str, str] | None =
     ]
 
 
-def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
+@functools.cache
+def _changes_shapes(method: str) -> bool:
+    return any(info["id"] == method and info["changes_shapes"] for info in methods())
+
+
+def _outputs(reference: Any, dtype: str | None, shapes: Mapping[str, list[int]]) -> dict[str, Any]:
     outputs = {}
     for entry in parsed(lib.dfm_weights_describe, reference.handle.value):
         name = entry["name"]
@@ -396,5 +412,6 @@ def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
         chosen = entry["dtype"] if kept or dtype not in _FLOATS else str(dtype)
         source = getattr(reference, "tensors", {}).get(name)
         like_torch = source is not None and _arrays.is_torch(source)
-        outputs[name] = _arrays.empty(BY_NAME[chosen], tuple(entry["shape"]), like_torch, name)
+        shape = tuple(shapes.get(name, entry["shape"]))
+        outputs[name] = _arrays.empty(BY_NAME[chosen], shape, like_torch, name)
     return outputs

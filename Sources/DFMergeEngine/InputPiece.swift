@@ -37,7 +37,8 @@ struct InputPiece {
     whole = InputTile(
       base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
-      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape), partners: partners,
+      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape),
+      dataShapes: entry.whole == nil ? [] : entry.fishers.map(\.shape), partners: partners,
       scalings: entry.scalings, statistics: statistics, group: executor.groups[number],
       workspace: workspace)
   }
@@ -48,7 +49,8 @@ struct InputPiece {
       base: whole.base?.advanced(by: start), models: whole.models.map { $0.advanced(by: start) },
       fishers: whole.fishers.map { $0.advanced(by: start) }, count: count, name: whole.name,
       shape: whole.shape, tensorKey: whole.tensorKey, offset: whole.offset + start,
-      modelShapes: whole.modelShapes, partners: whole.partners, scalings: whole.scalings,
+      modelShapes: whole.modelShapes, dataShapes: whole.dataShapes, partners: whole.partners,
+      scalings: whole.scalings,
       statistics: whole.statistics, group: whole.group, workspace: whole.workspace)
   }
 }

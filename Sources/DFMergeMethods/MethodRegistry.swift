@@ -12,6 +12,8 @@ public enum MethodRegistry {
     FisherMerging.self,
     LoRAConcatenation.self,
     LoRALinear.self,
+    LoRASVD.self,
+    RegMean.self,
     TaskArithmetic.self,
     TIES.self,
   ]

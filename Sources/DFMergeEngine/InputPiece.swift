@@ -37,7 +37,8 @@ struct InputPiece {
     whole = InputTile(
       base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
-      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape), partners: partners,
+      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape),
+      dataShapes: entry.whole == nil ? [] : entry.fishers.map(\.shape), partners: partners,
       scalings: entry.scalings, statistics: statistics, group: executor.groups[number],
       workspace: workspace)
   }
@@ -52,14 +53,18 @@ extension MergeExecutor {
   ///   - entry: the only entry to look at; nil for all.
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   ///   - wholeUnits: whether tiles are blocks of whole units, or of `blockElements` elements.
+  ///   - isWanted: whether to look at an entry; nil for all.
   func forEachInputTile(
     of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool,
-    statistics: [[ModelStatistic: [Double]]], fishers: [FisherLookup],
+    isWanted: (@Sendable (_ entry: Int) -> Bool)? = nil, statistics: [[ModelStatistic: [Double]]],
+    fishers: [FisherLookup],
     poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ tile: InputTile, _ worker: Int) throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
-    try forEachMergePiece(of: entry, in: memory, wholeUnits: wholeUnits, poll: poll) {
+    try forEachMergePiece(
+      of: entry, in: memory, wholeUnits: wholeUnits, isWanted: isWanted, poll: poll
+    ) {
       (number, piece, buffer) throws(DFMergeError) in
       let inputs = try InputPiece(self, number, piece, fishers, statistics[number], &buffer)
       let length = wholeUnits ? blockLengths[number] : MergeExecutor.blockElements

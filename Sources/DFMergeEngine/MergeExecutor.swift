@@ -238,9 +238,10 @@ package struct MergeExecutor: Sendable {
   ///   - entry: the only entry to look at; nil for all.
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   ///   - wholeUnits: whether pieces are made of whole units.
+  ///   - isWanted: whether to look at an entry; nil for all.
   func forEachMergePiece(
     of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool = false,
-    poll: () throws(DFMergeError) -> Void,
+    isWanted: (@Sendable (_ entry: Int) -> Bool)? = nil, poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ piece: WorkPiece, _ buffer: inout PieceBuffer)
       throws(DFMergeError) -> Void
@@ -249,7 +250,9 @@ package struct MergeExecutor: Sendable {
     let items = entry.map { list.entries[$0].map { $0..<$0 + 1 } } ?? list.items
     try forEachPiece(of: items, in: memory, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
-      guard case .merge(let entry) = piece.kind, plan.entries[entry].whole == nil else { return }
+      guard case .merge(let entry) = piece.kind, plan.entries[entry].whole == nil,
+        isWanted?(entry) ?? true
+      else { return }
       try body(entry, piece, &buffer)
       completed?.add(piece.byteCount)
     }

@@ -119,6 +119,7 @@ protocol InnerLoopSet {
     into out: UnsafeMutablePointer<UInt32>, n: Int, seed: UInt64, stream: UInt64, first: UInt64
   )
   static func key(at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> UInt64
+  static func orderKeys(of values: UnsafeMutableRawPointer, n: Int, wide: Bool) -> Int
   static func countBelow(_ key: UInt64, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> Int
   static func keep(
     _ d: UnsafeMutablePointer<Double>, from low: UInt64, to high: UInt64,

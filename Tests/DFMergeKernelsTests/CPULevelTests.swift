@@ -133,9 +133,9 @@ struct CPULevelTests {
       return withUnsafeBytes(of: found.threshold) { Array($0) }
     }
     compare("selected, \(input)") {
-      let found = Kernels.largestMagnitude(
-        rank: 300, model.elements, base: base.elements, count: Self.count)
-      return withUnsafeBytes(of: found.threshold) { Array($0) }
+      let found = Kernels.largestMagnitudes(
+        [300], model.elements, base: base.elements, count: Self.count)
+      return withUnsafeBytes(of: found.thresholds[0]) { Array($0) }
     }
   }
 

@@ -30,14 +30,14 @@ public struct MethodCost: Sendable {
   /// - Throws: what the method refuses with default options.
   init(_ info: MethodInfo) throws(DFMergeError) {
     let counts = info.modelCounts
-    models = min(max(3, counts.lowerBound), counts.upperBound)
+    let count = min(max(3, counts.lowerBound), counts.upperBound)
     func resources(_ dtype: DType) throws(DFMergeError) -> MergeResources {
       let source = try ExampleWeights(dtype, for: info)
       let data = try ExampleWeights(.f32, for: info, asData: true)
       let merge = try Merge(
         info.id, base: info.usesBase ? source : nil,
-        models: (0..<models).map { LabelledWeights(source, label: "model \($0)") },
-        fishers: info.modelData == .none ? [] : (0..<models).map { _ in data },
+        models: (0..<count).map { LabelledWeights(source, label: "model \($0)") },
+        fishers: info.modelData == .none ? [] : (0..<count).map { _ in data },
         settings: .object(["threads": .int(1)]))
       let destination = MergeDestination.path("merged.safetensors")
       let plan = try merge.align(destination)
@@ -45,6 +45,7 @@ public struct MethodCost: Sendable {
       return try merge.resources(for: plan, merge.methods(for: plan), destination)
     }
     let found = try resources(.bf16)
+    models = count
     weightReads = found.weightReads
     weightReadsOfDoubles = try resources(.f64).weightReads
     dataReads = info.modelData == .none ? 0 : found.dataReads

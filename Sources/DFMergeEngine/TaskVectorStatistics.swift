@@ -162,9 +162,9 @@ extension StatisticsPass {
     guard let view = entry.base else { return }
     let base = try buffer.elements(view, from: piece.offset, count: piece.count)
     var models = [Elements?](repeating: nil, count: entry.models.count)
-    for (number, histogram) in histograms.enumerated() {
+    for (place, histogram) in histograms.enumerated() {
       guard let histogram else { continue }
-      let model = number % models.count
+      let model = place % models.count
       let elements =
         if let read = models[model] {
           read

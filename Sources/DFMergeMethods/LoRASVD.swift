@@ -22,7 +22,8 @@ package struct LoRASVD: MergeMethod {
       + "the sum has are zeros; there is no svd_clamp, which depends on the signs of singular "
       + "vectors.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,
-    foldsScaling: true, changesShapes: true,
+    // The update is kept, not its factors, which may be shared out in many ways.
+    foldsScaling: true, changesShapes: true, keepsEqualModels: false, scalesWithInputs: false,
     options: LoRAOptions.schema + [
       OptionSchema(
         "rank", .integer(0...65536), default: .int(0),

@@ -83,6 +83,12 @@ class Case:
         """Options without which a method refuses the case."""
         return needed_options(self.info)
 
+    @property
+    def with_models(self) -> dict[str, Any]:
+        """What comes with the models, as the argument of its kind."""
+        kind = data_of(self.info)
+        return {f"{'fisher' if kind == 'none' else kind}s": self.data} if self.data else {}
+
     def run(self, options: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
         """The merged tensors, as arrays of numpy."""
         merged = dfmerge.merge(
@@ -90,7 +96,7 @@ class Case:
             self.models,
             self.info["id"],
             options={**self.needed, **(options or {})},
-            fishers=self.data or None,
+            **self.with_models,
             **settings,
         )
         return {name: as_numpy(value) for name, value in merged.items()}

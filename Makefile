@@ -40,6 +40,10 @@ $(LIBRARY): lib
 gen: tools ## Regenerate the header, the ctypes table and the ABI record from Swift
 	python3 Scripts/abigen
 
+.PHONY: method-pages
+method-pages: lib ## Write docs/methods again from what the methods say of themselves
+	python3 Scripts/method-pages.py
+
 release-record: test-tools ## Freeze the C interface of this version in include/abi/released
 	python3 Scripts/abigen --release
 

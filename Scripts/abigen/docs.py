@@ -97,9 +97,9 @@ def ownership(interface: Interface) -> str:
     """A row per function that takes or hands out a pointer."""
     names = {function.name for function in interface.functions}
     lines = [
-        "| function | borrows for the call | keeps | hands out, yours to free | "
+        "| function | borrows for the call | fills, your memory | keeps | hands out, yours to free | "
         "hands out, borrowed | frees |",
-        "|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for function in interface.functions:
         cells = _cells(function, names)
@@ -109,7 +109,7 @@ def ownership(interface: Interface) -> str:
 
 
 def _cells(function: Function, names: set[str]) -> list[str]:
-    borrows, keeps, owned, lent, frees = [], [], [], [], []
+    borrows, fills, keeps, owned, lent, frees = [], [], [], [], [], []
     for parameter in function.parameters:
         name, doc = f"`{parameter.name}`", parameter.doc
         if doc.direction == "out":
@@ -118,8 +118,7 @@ def _cells(function: Function, names: set[str]) -> list[str]:
             elif parameter.type.endswith("**"):
                 lent.append(name)
             else:
-                # Memory of the caller's that the call fills.
-                borrows.append(name)
+                fills.append(name)
         elif doc.ownership == "owned":
             frees.append(name)
         elif doc.ownership == "kept":
@@ -128,7 +127,7 @@ def _cells(function: Function, names: set[str]) -> list[str]:
             borrows.append(name)
     if function.returns.endswith("*"):
         lent.append("the result")
-    return [", ".join(found) for found in (borrows, keeps, owned, lent, frees)]
+    return [", ".join(found) for found in (borrows, fills, keeps, owned, lent, frees)]
 
 
 def _free(function: Function, c_type: str, names: set[str]) -> str:

@@ -28,8 +28,8 @@ def test_a_row_per_status(root: Path, interface: Interface) -> None:
 
 def test_a_row_per_function_with_pointers(root: Path, interface: Interface) -> None:
     lines = docs.files(root, interface)[docs.OWNERSHIP].splitlines()
-    assert "| `dfm_version` | | | | the result | |" in lines
-    assert "| `dfm_box_create` | | | `box`: `dfm_box_free` | | |" in lines
+    assert "| `dfm_version` | | | | | the result | |" in lines
+    assert "| `dfm_box_create` | | | | `box`: `dfm_box_free` | | |" in lines
 
 
 def test_the_text_is_stable(root: Path, interface: Interface) -> None:

@@ -44,15 +44,7 @@ struct InputPiece {
   }
 
   /// The elements from number `start` of the piece on.
-  func tile(from start: Int, count: Int) -> InputTile {
-    InputTile(
-      base: whole.base?.advanced(by: start), models: whole.models.map { $0.advanced(by: start) },
-      fishers: whole.fishers.map { $0.advanced(by: start) }, count: count, name: whole.name,
-      shape: whole.shape, tensorKey: whole.tensorKey, offset: whole.offset + start,
-      modelShapes: whole.modelShapes, dataShapes: whole.dataShapes, partners: whole.partners,
-      scalings: whole.scalings,
-      statistics: whole.statistics, group: whole.group, workspace: whole.workspace)
-  }
+  func tile(from start: Int, count: Int) -> InputTile { whole.run(from: start, count: count) }
 }
 
 extension MergeExecutor {

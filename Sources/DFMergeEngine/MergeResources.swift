@@ -33,8 +33,8 @@ package struct MergeResources: Sendable {
     _ plan: MergePlan, methods: MethodSet?, settings: MergeSettings, toFiles: Bool,
     readsFiles: Bool = true
   ) throws(DFMergeError) {
-    // What instances ask for alike is computed once.
-    let statistics = (methods?.statistics ?? []).flatMap { Array(Set($0)) }
+    let statistics =
+      methods.map { set in (0..<set.placeCount).flatMap { set.passes(at: $0) } } ?? []
     let units = methods?.unitLengths(plan) ?? plan.entries.map { _ in 1 }
     let memory = methods?.memory(plan, units: units) ?? TileMemory()
     unitLengths = units

@@ -6,7 +6,7 @@ extension MethodSet {
     plan.entries.indices.map { number in
       let entry = plan.entries[number]
       if entry.whole != nil { return max(entry.mergedCount, 1) }
-      return switch self[number].unit(of: entry.mergedShape) {
+      return switch self[number].unit(of: entry.mergedShape, named: entry.output.name) {
       case .elements: 1
       case .rows: max(entry.mergedShape.rowLength, 1)
       case .tensor: max(entry.mergedCount, 1)
@@ -31,7 +31,7 @@ extension MethodSet {
         add(
           self[number].memory(
             count: min(WorkList.blockLength(unit: unit), entry.mergedCount),
-            shape: entry.mergedShape))
+            shape: entry.mergedShape, named: entry.output.name))
       }
     }
     return most

@@ -37,22 +37,33 @@ extension Kernels {
     let isWide = model.dtype == .f64 || base.dtype == .f64
     let known = MagnitudeSelection(rank: rank, of: count, isWide: isWide).threshold
     if let known { return (known, 0) }
-    let loops = CPULevel.current.loops
     let width = isWide ? 8 : 4
     return withUnsafeTemporaryAllocation(byteCount: count &* width, alignment: 64) { keys in
       guard let start = keys.baseAddress else { return (0, 0) }
-      var undefined = 0
-      forEachTaskVectorChunk(model, base, wide: isWide, count, loops) { x, b, chunk in
-        undefined &+= loops.magnitudes(
-          of: x, base: b, into: start + chunk.start &* width, n: chunk.count, wide: isWide,
-          rounds: false)
-      }
+      let undefined = magnitudeKeys(into: start, model, base: base, count: count)
       if isWide {
         return (Double(bitPattern: select(rank, keys.bindMemory(to: UInt64.self))), undefined)
       }
       let key = select(rank, keys.bindMemory(to: UInt32.self))
       return (Double(Float(bitPattern: key)), undefined)
     }
+  }
+
+  /// The bits of the magnitudes `|model - base|`: 32-bit integers, 64-bit ones where an operand is F64,
+  /// as ``MagnitudeSelection`` defines them. Returns how many differences are NaN, whose key is 0.
+  @inline(never)
+  static func magnitudeKeys(
+    into keys: UnsafeMutableRawPointer, _ model: Elements, base: Elements, count: Int
+  ) -> Int {
+    let isWide = model.dtype == .f64 || base.dtype == .f64
+    let loops = CPULevel.current.loops
+    var undefined = 0
+    forEachTaskVectorChunk(model, base, wide: isWide, count, loops) { x, b, chunk in
+      undefined &+= loops.magnitudes(
+        of: x, base: b, into: keys + chunk.start &* (isWide ? 8 : 4), n: chunk.count,
+        wide: isWide, rounds: false)
+    }
+    return undefined
   }
 
   /// The `rank`-th largest of `keys`, `1 <= rank <= keys.count`, whose order is lost: eight bits at

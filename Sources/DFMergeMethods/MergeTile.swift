@@ -4,12 +4,12 @@ import DFMergeKernels
 /// The same run of elements of every input, to look at.
 package struct InputTile {
   /// Nil for methods that read none.
-  package let base: Elements?
-  package let models: [Elements]
+  package private(set) var base: Elements?
+  package private(set) var models: [Elements]
   /// What comes with the models for this tensor, Fisher values or Gram matrices (as `lower`): one per
   /// model, or empty where there is none.
-  package let fishers: [FisherElements]
-  package let count: Int
+  package private(set) var fishers: [FisherElements]
+  package private(set) var count: Int
   /// The tensor's name.
   package let name: String
   /// The shape of what is merged of the tensor: all, or its leading rows.
@@ -17,7 +17,7 @@ package struct InputTile {
   /// A hash of the tensor's name: the key of random numbers.
   package let tensorKey: UInt64
   /// The number of the tile's first element within its tensor.
-  package let offset: Int
+  package private(set) var offset: Int
   /// The shapes of `models` in a tile of a ``WholeTensor``; empty in others, where all are `shape`.
   package let modelShapes: [Shape]
   /// Likewise those of `fishers`.
@@ -68,6 +68,17 @@ package struct InputTile {
     base?.dtype == .f64 || models.contains { $0.dtype == .f64 }
   }
 
+  /// The elements from number `start` of the tile on.
+  package func run(from start: Int, count: Int) -> InputTile {
+    var run = self
+    run.base = base?.advanced(by: start)
+    run.models = models.map { $0.advanced(by: start) }
+    run.fishers = fishers.map { $0.advanced(by: start) }
+    run.count = count
+    run.offset = offset + start
+    return run
+  }
+
   /// `value` as ``RankRequest`` compares it: rounded to float unless an operand is F64.
   @inline(__always)
   package func ranked(_ value: Double) -> Double { isWide ? value : Double(Float(value)) }
@@ -86,5 +97,23 @@ package struct MergeTile {
 
   package subscript<Value>(dynamicMember path: KeyPath<InputTile, Value>) -> Value {
     inputs[keyPath: path]
+  }
+}
+
+extension MergeTile {
+  /// Calls `body` with each row of a tile of whole rows; see ``TileUnit/rows``.
+  package func forEachRow(
+    _ body: (MergeTile) throws(DFMergeError) -> StoreOutcome
+  ) throws(DFMergeError) -> StoreOutcome {
+    var outcome = StoreOutcome()
+    let length = inputs.rowLength
+    guard length > 0 else { return outcome }
+    for start in stride(from: 0, to: inputs.count, by: length) {
+      let count = min(length, inputs.count - start)
+      outcome.add(
+        try body(
+          MergeTile(inputs.run(from: start, count: count), out: out.advanced(by: start))))
+    }
+    return outcome
   }
 }

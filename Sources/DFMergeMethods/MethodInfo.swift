@@ -28,6 +28,12 @@ public struct MethodInfo: Sendable {
   public let foldsScaling: Bool
   /// Whether tensors of the result may have other shapes than those of the inputs.
   public let changesShapes: Bool
+  /// Whether models that all equal the base give the base with default options; where none is read,
+  /// whether models that equal each other give that model. Up to rounding.
+  public let keepsEqualModels: Bool
+  /// Whether base and models multiplied by a positive number give the result multiplied by it; for
+  /// powers of two up to the last bit.
+  public let scalesWithInputs: Bool
   public let options: [OptionSchema]
 
   /// Whether it takes Fisher values with each model.
@@ -48,6 +54,7 @@ public struct MethodInfo: Sendable {
     needsBase: Bool, usesBase: Bool = false, needsFisher: Bool, needsGram: Bool = false,
     modelCounts: ClosedRange<Int> = 1...Int.max, isPermutationInvariant: Bool = true,
     isForAdapters: Bool = false, foldsScaling: Bool = false, changesShapes: Bool = false,
+    keepsEqualModels: Bool = true, scalesWithInputs: Bool = true,
     options: [OptionSchema]
   ) {
     self.id = id
@@ -63,6 +70,8 @@ public struct MethodInfo: Sendable {
     self.changesShapes = changesShapes
     self.modelCounts = modelCounts
     self.isPermutationInvariant = isPermutationInvariant
+    self.keepsEqualModels = keepsEqualModels
+    self.scalesWithInputs = scalesWithInputs
     self.options = options
   }
 
@@ -77,6 +86,8 @@ public struct MethodInfo: Sendable {
       "changes_shapes": .bool(changesShapes),
       "least_models": .int(Int64(modelCounts.lowerBound)),
       "most_models": most == Int.max ? .null : .int(Int64(most)),
+      "permutation_invariant": .bool(isPermutationInvariant),
+      "keeps_equal_models": .bool(keepsEqualModels), "scales_with_inputs": .bool(scalesWithInputs),
       "options": .array(options.map(\.json)),
     ])
   }

@@ -194,6 +194,12 @@ struct CPULevelTests {
         return withUnsafeBytes(of: sum.bitPattern) { Array($0) }
       }
       let weights = Numbers(sample(count, seed: 6), .f32, misalignment: 1)
+      compare("Gram matrix, \(input), \(count)") {
+        let found = Kernels.gram(
+          of: [numbers.elements, weights.elements], minus: numbers.elements, count: count)
+        let plain = Kernels.gram(of: [numbers.elements, weights.elements], count: count)
+        return (found + plain).withUnsafeBytes { Array($0) }
+      }
       compare("inner product, \(input), \(count)") {
         let sum = Kernels.dot(
           numbers.elements, weights.elements, minus: numbers.elements, count: count)

@@ -35,6 +35,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "fisher": [{"normalize": False}],
     "regmean": [{"off_diagonal": 0.5, "coefficients": [1, 0, 3]}, {"off_diagonal": 0}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "model_stock": [{"scope": "row"}],
+    "nuslerp": [{"scope": "row"}, {"scope": "column"}],
+    "slerp": [{"scope": "model", "threshold": 1}],
 }
 #: Every method that there is, so that a new one is tested without a change here.
 JOBS = [

@@ -122,8 +122,9 @@ public final class Merge: Sendable {
     let resources = try resources(for: plan, methods(for: plan), destination)
     return MergePlanReport(
       merge: self, plan: plan, resources: resources, destination: destination,
-      speed: MachineSpeed.measured(
-        inputs: plan.entries.flatMap(\.operands), destination: destination))
+      speed: settings.estimates
+        ? MachineSpeed.measured(
+          inputs: plan.entries.flatMap(\.operands), destination: destination) : nil)
   }
 
   /// Carries the merge out.

@@ -52,6 +52,11 @@ def data_of(info: Info) -> str:
     return str(info.get("model_data", "fisher" if info["needs_fisher"] else "none"))
 
 
+def needed(info: Info) -> dict[str, Any]:
+    """Options that must be given: the scaling of adapters without a configuration."""
+    return {o["name"]: 1.0 for o in info["options"] if o["name"] == "scaling"}
+
+
 def as_numpy(value: Any) -> Array:
     """An array of the library's, which is a torch tensor for bfloat16 where torch is installed."""
     if torch and isinstance(value, torch.Tensor):
@@ -71,9 +76,7 @@ class Case:
 
     def run(self, options: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
         """The merged tensors, as arrays of numpy."""
-        if any(option["name"] == "scaling" for option in self.info["options"]):
-            # Of adapters from memory it must be given.
-            options = {"scaling": 1.0, **(options or {})}
+        options = {**needed(self.info), **(options or {})}
         merged = dfmerge.merge(
             self.base,
             self.models,

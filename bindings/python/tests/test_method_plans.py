@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from method_cases import FACTORS, INFOS, SHAPES, Info, make
+from method_cases import FACTORS, INFOS, SHAPES, Info, make, needed
 
 import dfmerge
 
@@ -42,23 +42,24 @@ def bytes_read():
     with open("/proc/self/io") as file:
         return int(file.read().split()[1])
 
-def merge(method, paths, threads):
+def merge(method, options, paths, threads):
     given = {name: [dfmerge.load(path) for path in found] for name, found in paths.items()}
     base = given["base"][0] if given["base"] else None
     models = {f"model-{n}": model for n, model in enumerate(given["models"])}
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
     memory, read = status("VmRSS"), bytes_read()
-    dfmerge.merge(base, models, method, fishers=given["data"] or None, threads=threads)
+    data = given["data"] or None
+    dfmerge.merge(base, models, method, options=options, fishers=data, threads=threads)
     return {"memory": status("VmHWM") - memory, "read": bytes_read() - read}
 
 found = {}
-for method, small, large, threads in json.loads(sys.argv[1]):
+for method, options, small, large, threads in json.loads(sys.argv[1]):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        merge(method, small, threads)
-        os.write(writer, json.dumps(merge(method, large, threads)).encode())
+        merge(method, options, small, threads)
+        os.write(writer, json.dumps(merge(method, options, large, threads)).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answer:
@@ -88,17 +89,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found = {}
     for info in INFOS:
         adapters = info.get("for_adapters")
-        shapes = [{**SHAPES, **FACTORS}, {**LARGE, **LARGE_FACTORS}] if adapters else [SHAPES, LARGE]
-        found[info["id"]] = [
-            stored(info, *pair) for pair in zip(shapes, folders, strict=True)
-        ]
+        shapes = (
+            [{**SHAPES, **FACTORS}, {**LARGE, **LARGE_FACTORS}] if adapters else [SHAPES, LARGE]
+        )
+        found[info["id"]] = [stored(info, *pair) for pair in zip(shapes, folders, strict=True)]
     return found
 
 
 @pytest.fixture(scope="module")
 def taken(inputs: dict[str, Any]) -> dict[str, dict[str, int]]:
     """What the merge by each method took."""
-    jobs = [[method, small, large, THREADS] for method, (small, large) in inputs.items()]
+    options = {info["id"]: needed(info) for info in INFOS}
+    jobs = [[method, options[method], *files, THREADS] for method, files in inputs.items()]
     done = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps(jobs)], capture_output=True, text=True, check=False
     )
@@ -116,6 +118,7 @@ def test_memory_and_reads(
         given["base"][0] if given["base"] else None,
         given["models"],
         info["id"],
+        options=needed(info),
         fishers=given["data"] or None,
         threads=THREADS,
     )

@@ -253,7 +253,7 @@ class _Job:
 
     def _reshaped(self, settings: Mapping[str, Any]) -> dict[str, list[int]]:
         """The shapes of tensors of the result that are not the reference's."""
-        self._settings = encoded(settings, "settings")
+        self._settings = encoded({**settings, "estimate": False}, "settings")
         found: dict[str, list[int]] = parsed(lib.dfm_merge_plan, *self._arguments())["reshaped"]
         return found
 

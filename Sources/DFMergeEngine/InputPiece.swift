@@ -10,7 +10,7 @@ struct InputPiece {
   init(
     _ executor: MergeExecutor, _ number: Int, _ piece: WorkPiece,
     _ lookups: [MergeExecutor.FisherLookup], _ statistics: [ModelStatistic: [Double]],
-    _ buffer: inout PieceBuffer
+    kept: KeptElements? = nil, _ buffer: inout PieceBuffer
   ) throws(DFMergeError) {
     let entry = executor.plan.entries[number]
     let base = try entry.base.map { (view) throws(DFMergeError) in
@@ -26,7 +26,8 @@ struct InputPiece {
     whole = InputTile(
       base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
-      statistics: statistics, group: executor.groups[number], workspace: workspace)
+      statistics: statistics, group: executor.groups[number], workspace: workspace,
+      kept: kept?.elements(of: number, from: piece.offset))
   }
 
   /// The elements from number `start` of the piece on.
@@ -35,7 +36,8 @@ struct InputPiece {
       base: whole.base?.advanced(by: start), models: whole.models.map { $0.advanced(by: start) },
       fishers: whole.fishers.map { $0.advanced(by: start) }, count: count, name: whole.name,
       shape: whole.shape, tensorKey: whole.tensorKey, offset: whole.offset + start,
-      statistics: whole.statistics, group: whole.group, workspace: whole.workspace)
+      statistics: whole.statistics, group: whole.group, workspace: whole.workspace,
+      kept: whole.kept?.advanced(by: start))
   }
 }
 
@@ -45,16 +47,18 @@ extension MergeExecutor {
   ///   - entry: the only entry to look at; nil for all.
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   ///   - wholeUnits: whether tiles are blocks of whole units, or of `blockElements` elements.
+  ///   - kept: what tiles leave for the merge.
   func forEachInputTile(
     of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool,
-    statistics: [[ModelStatistic: [Double]]], fishers: [FisherLookup],
+    kept: KeptElements? = nil, statistics: [[ModelStatistic: [Double]]], fishers: [FisherLookup],
     poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ tile: InputTile, _ worker: Int) throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
     try forEachMergePiece(of: entry, in: memory, wholeUnits: wholeUnits, poll: poll) {
       (number, piece, buffer) throws(DFMergeError) in
-      let inputs = try InputPiece(self, number, piece, fishers, statistics[number], &buffer)
+      let inputs = try InputPiece(
+        self, number, piece, fishers, statistics[number], kept: kept, &buffer)
       let length = wholeUnits ? blockLengths[number] : MergeExecutor.blockElements
       for start in stride(from: 0, to: piece.count, by: length) {
         try body(

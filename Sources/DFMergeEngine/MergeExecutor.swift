@@ -82,15 +82,17 @@ package struct MergeExecutor: Sendable {
   ///   - fishers: one lookup per model that replaces the plan's Fisher values, or empty.
   ///   - poll: called on the calling thread between pieces; throws to stop. The target is then
   ///     partly written.
-  /// - Returns: what the kernels noticed, added in the order of the elements.
+  /// - Returns: what the kernels noticed, added in the order of the elements, and the methods'
+  ///   figures.
   /// - Throws: `.nonFinite` when Fisher values are negative, NaN or infinite, or a result is NaN or
   ///   infinite and that is not allowed; `.ioFailure`; what `poll` throws.
   @discardableResult
   package func run(
     _ methods: MethodSet, fishers: [FisherLookup] = [],
     poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) -> StoreOutcome {
-    var pass = StatisticsPass(self, methods, fishers)
+  ) throws(DFMergeError) -> (stored: StoreOutcome, figures: [String: Double]) {
+    let kept = resources.keptBytes > 0 ? try KeptElements(plan, methods) : nil
+    var pass = StatisticsPass(self, methods, fishers, kept: kept)
     let found = try pass.run(poll: poll)
     let outcomes = TileSlots<StoreOutcome>(count: list.pieces.count, initial: StoreOutcome())
     try forEachPiece(of: list.items, poll: poll) { (number, buffer) throws(DFMergeError) in
@@ -98,9 +100,9 @@ package struct MergeExecutor: Sendable {
       let bytes: UnsafeRawBufferPointer
       switch piece.kind {
       case .merge(let entry):
-
-        bytes = try merge(
-          entry, piece, methods[entry], fishers, found[entry], &buffer, &outcomes[number])
+        let inputs = try InputPiece(
+          self, entry, piece, fishers, found[entry], kept: kept, &buffer)
+        bytes = try merge(entry, piece, methods[entry], inputs, &buffer, &outcomes[number])
       case .convert(let source): bytes = try convert(source, piece, &buffer, &outcomes[number])
       case .bytes(let source): bytes = try copy(source, piece, &buffer)
       }
@@ -110,7 +112,8 @@ package struct MergeExecutor: Sendable {
       }
       completed?.add(piece.byteCount)
     }
-    return outcomes.values.reduce(into: StoreOutcome()) { $0.add($1) }
+    let stored = outcomes.values.reduce(into: StoreOutcome()) { $0.add($1) }
+    return (stored, found.first.map { methods[0].figures($0) } ?? [:])
   }
 
   /// Where a piece's elements or bytes go: the host's memory, or a slot to be written from.
@@ -129,15 +132,13 @@ package struct MergeExecutor: Sendable {
   }
 
   private func merge(
-    _ number: Int, _ piece: WorkPiece, _ method: any MergeMethod, _ lookups: [FisherLookup],
-    _ statistics: [ModelStatistic: [Double]], _ buffer: inout PieceBuffer,
-    _ outcome: inout StoreOutcome
+    _ number: Int, _ piece: WorkPiece, _ method: any MergeMethod, _ inputs: InputPiece,
+    _ buffer: inout PieceBuffer, _ outcome: inout StoreOutcome
   ) throws(DFMergeError) -> UnsafeRawBufferPointer {
     let entry = plan.entries[number]
     let address = try place(piece, &buffer)
     let out = MutableElements(
       pointer: address, dtype: entry.output.dtype, bypassesCache: bypassesCache)
-    let inputs = try InputPiece(self, number, piece, lookups, statistics, &buffer)
     for start in stride(from: 0, to: piece.count, by: blockLengths[number]) {
       let count = min(blockLengths[number], piece.count - start)
       let block = MergeTile(inputs.tile(from: start, count: count), out: out.advanced(by: start))

@@ -20,6 +20,8 @@ package struct MergeResources: Sendable {
   package let passes: Int
   /// The smallest run of elements of each entry that its method works on.
   let unitLengths: [Int]
+  /// The bytes of what methods keep from their sums for the merge; 0 where it is computed again.
+  let keptBytes: Int
   /// The bytes that a method finds in its tiles' workspace.
   let workspaceBytes: Int
 
@@ -112,7 +114,11 @@ package struct MergeResources: Sendable {
     threads = chosen.threads
     pieceElements = chosen.elements
     bufferBytes = chosen.bytes
-    peakMemory = fixed + chosen.threads * (chosen.bytes + perThread)
+    let needed = fixed + chosen.threads * (chosen.bytes + perThread)
+    let kept = methods.map { KeptElements.byteCount(plan, $0) } ?? 0
+    let room = settings.maxMemory.map { $0 - needed } ?? KeptElements.mostBytes
+    keptBytes = kept <= room ? kept : 0
+    peakMemory = needed + keptBytes
   }
 
   /// The most items that the plan is dealt out in (see ``WorkList``): more threads than that would

@@ -7,6 +7,8 @@ struct OutputFiles {
   let target: MergeTarget
   private let file: SafetensorsWriter?
   private let folder: CheckpointWriter?
+  /// What the texts beside the weights say; nil where there are none.
+  private let texts: (record: MergeRecord, name: String, baseFolder: String?)?
 
   /// Starts the file, or the folder with the base's other files beside. A path that is an input's
   /// is replaced in the end, like any other; the input is read to its end.
@@ -27,6 +29,7 @@ struct OutputFiles {
       let writer = try SafetensorsWriter(path: path, tensors: specs, metadata: metadata)
       file = writer
       folder = nil
+      texts = nil
       target = .sink(writer, tensors: numbers)
       return
     }
@@ -36,11 +39,10 @@ struct OutputFiles {
       folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
       copyingFilesFrom: copies ? baseFolder : nil)
     if copies {
-      let record = try MergeRecord(merge)
-      try writer.add(try record.recipe(), as: MergeRecord.recipeName)
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      try writer.add(
-        try record.card(outputName: name, baseFolder: baseFolder), as: MergeRecord.cardName)
+      texts = (try MergeRecord(merge), name, baseFolder)
+    } else {
+      texts = nil
     }
     if let dtype = merge.settings.dtype { writer.setConfigDType(dtype) }
     file = nil
@@ -49,7 +51,18 @@ struct OutputFiles {
   }
 
   /// Completes the files and gives them their names.
-  func finish(poll: () throws(DFMergeError) -> Void) throws(DFMergeError) {
+  /// - Parameter figures: what the method found, for the recipe.
+  func finish(
+    figures: [String: Double], poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    if let folder, let texts {
+      var record = texts.record
+      record.figures = figures
+      try folder.add(try record.recipe(), as: MergeRecord.recipeName)
+      try folder.add(
+        try record.card(outputName: texts.name, baseFolder: texts.baseFolder),
+        as: MergeRecord.cardName)
+    }
     try file?.finish(poll: poll)
     try folder?.finish(poll: poll)
   }

@@ -8,15 +8,19 @@ struct StatisticsPass {
   let methods: MethodSet
   /// One lookup per model that replaces the plan's Fisher values, or empty.
   let fishers: [MergeExecutor.FisherLookup]
+  /// What sums of whole units leave for the merge.
+  private let kept: KeptElements?
   /// What is known so far, by entry of the plan.
   private(set) var found: [[ModelStatistic: [Double]]]
 
   init(
-    _ executor: MergeExecutor, _ methods: MethodSet, _ fishers: [MergeExecutor.FisherLookup]
+    _ executor: MergeExecutor, _ methods: MethodSet, _ fishers: [MergeExecutor.FisherLookup],
+    kept: KeptElements? = nil
   ) {
     self.executor = executor
     self.methods = methods
     self.fishers = fishers
+    self.kept = kept
     found = Array(repeating: [:], count: executor.plan.entries.count)
   }
 
@@ -110,7 +114,8 @@ struct StatisticsPass {
     let sums = BlockSums(plan, width: request.count, blockLengths: lengths)
     let (executor, methods, found) = (executor, methods, found)
     try executor.forEachInputTile(
-      wholeUnits: request.ofWholeUnits, statistics: found, fishers: fishers, poll: poll
+      wholeUnits: request.ofWholeUnits, kept: request.ofWholeUnits ? kept : nil, statistics: found,
+      fishers: fishers, poll: poll
     ) { (number, tile, _) throws(DFMergeError) in
       sums.put(try methods[number].sums(tile, request), entry: number, at: tile.offset)
     }

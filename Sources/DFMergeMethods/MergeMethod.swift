@@ -43,6 +43,15 @@ package protocol MergeMethod: Sendable {
   /// that the order of the additions is fixed.
   func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double]
 
+  /// Whether sums of whole units leave something in `InputTile.kept` of a tensor of this shape and
+  /// name, so that `merge` need not compute it again. Where the memory is not there, `kept` is nil,
+  /// and `merge` must give the same bits without.
+  func keeps(_ shape: Shape, named name: String) -> Bool
+
+  /// Numbers for the report and the recipe of a merge.
+  /// - Parameter statistics: those of the whole models.
+  func figures(_ statistics: [ModelStatistic: [Double]]) -> [String: Double]
+
   /// Writes the `tile.count` values among which the selection number `index` of `request` finds the
   /// one of its rank. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
   /// then ranks below all.
@@ -70,6 +79,8 @@ extension MergeMethod {
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
   }
+  package func keeps(_ shape: Shape, named name: String) -> Bool { false }
+  package func figures(_ statistics: [ModelStatistic: [Double]]) -> [String: Double] { [:] }
   package func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,
     into values: UnsafeMutablePointer<Double>

@@ -24,12 +24,16 @@ package struct InputTile {
   package let group: Int
   /// As many bytes as the method asked for, aligned to 64, of any content.
   package let workspace: UnsafeMutableRawBufferPointer
+  /// As many elements as the tile has, of the type ``keptDType(for:)``: written by the sums of whole
+  /// units of a method that keeps them, and read by its merge. Nil where nothing is kept.
+  package let kept: MutableElements?
 
   package init(
     base: Elements?, models: [Elements], fishers: [FisherElements] = [], count: Int,
     name: String = "", shape: Shape? = nil, tensorKey: UInt64 = 0, offset: Int = 0,
     statistics: [ModelStatistic: [Double]] = [:], group: Int = 0,
-    workspace: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0)
+    workspace: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0),
+    kept: MutableElements? = nil
   ) {
     self.base = base
     self.models = models
@@ -42,7 +46,11 @@ package struct InputTile {
     self.statistics = statistics
     self.group = group
     self.workspace = workspace
+    self.kept = kept
   }
+
+  /// The type of what is kept for an output of type `output`, which it rounds no further.
+  package static func keptDType(for output: DType) -> DType { output == .f64 ? .f64 : .f32 }
 
   /// The number of elements of a row; 1 for a scalar.
   package var rowLength: Int { shape.rowLength }

@@ -11,6 +11,7 @@ public enum MethodRegistry {
     FisherMerging.self,
     IsoC.self,
     IsoCTS.self,
+    OPCM.self,
     TaskArithmetic.self,
     TIES.self,
     TSVM.self,

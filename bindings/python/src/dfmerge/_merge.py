@@ -86,6 +86,7 @@ def merge(
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     progress: bool = True,
+    report: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Merge models, in memory or from files to files.
@@ -112,6 +113,8 @@ def merge(
         the first model).
     progress : bool
         Whether a path shows a bar, where tqdm is installed and standard error is a terminal.
+    report : dict, optional
+        Filled with the report that a merge into a path returns.
     **settings
         ``threads``, ``max_memory`` (``"300MB"``), ``dtype`` (``"BF16"``, ``torch.bfloat16``),
         ``missing``, ``extra``, ``shape`` (what to do with tensors that do not fit together),
@@ -124,7 +127,8 @@ def merge(
         which numpy lacks: torch where it is installed, else ``ml_dtypes``); where none of them is
         installed, :class:`dfmerge.Tensor`. For a path the report:
         ``tensors`` merged, copied and left out, ``bytes_read``, ``bytes_written``, ``seconds``,
-        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``.
+        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``,
+        ``figures`` (numbers that the method found, such as what ``opcm`` takes to go on).
 
     Raises
     ------
@@ -139,11 +143,13 @@ def merge(
     """
     job = _Job(base, models, method, options, fishers, out, settings)
     with job.claimed():
-        report = job.run(progress)
+        found = job.run(progress)
+    if report is not None:
+        report.update(found)
     if job.path is not None:
-        return report
+        return found
     if out is None:
-        for name in report["left_out"]:
+        for name in found["left_out"]:
             del job.target[name]
     return job.target
 

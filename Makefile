@@ -20,7 +20,7 @@ help: ## List the targets
 
 # --- building ---------------------------------------------------------------------------------
 
-.PHONY: tools test-tools lib gen release-record venv
+.PHONY: tools test-tools lib cli gen release-record venv
 tools: ## Check that the tools are there; install missing Debian packages when root
 	@Scripts/check-tools.sh
 
@@ -29,6 +29,9 @@ test-tools: ## The same for the tools of the tests
 
 lib: tools ## Build build/lib/libdfmerge.so
 	@Scripts/build-lib.sh
+
+cli: tools ## Build the command-line program build/bin/dfmerge
+	@Scripts/build-cli.sh
 
 # Newer after `lib` only where it has changed.
 $(LIBRARY): lib
@@ -56,7 +59,7 @@ $(VENV)/.installed: $(VENV)/.ready $(WHEEL)
 
 .PHONY: install uninstall
 # Where: PREFIX, an absolute path; DESTDIR, put in front of it for packaging; LIBDIR within PREFIX.
-install: lib ## Install for C and C++: PREFIX=/usr/local, DESTDIR=, LIBDIR=lib
+install: lib cli ## Install library, headers and program: PREFIX=/usr/local, DESTDIR=, LIBDIR=lib
 	@Scripts/install.sh install
 
 uninstall: ## Remove what install has put there, with the same variables
@@ -97,7 +100,7 @@ demo: $(VENV)/.installed ## Merge four fine-tuned digit classifiers and compare 
 # --- testing ----------------------------------------------------------------------------------
 
 .PHONY: test test-swift test-python test-abi lint test-long
-test: test-swift docs test-swift-example test-abi test-install test-conformance
+test: test-swift docs test-swift-example test-abi test-install test-cli test-conformance
 test: test-wheel test-python test-pythons lint
 test: ## Run every test (under 15 minutes on two cores)
 	@echo "all tests passed"
@@ -111,8 +114,12 @@ test-abi: $(VENV)/.ready test-tools lib ## Header, exported symbols, generated f
 	Scripts/check-levels.py .build/abi/release .build/abi/release/libdfmerge.so
 	$(PYTHON) -m pytest -q Scripts/abigen/tests Scripts/tests
 
+.PHONY: test-cli
+test-cli: $(VENV)/.ready cli ## The command-line program from end to end, and its guide as printed
+	$(PYTHON) -m pytest -q Tests/cli
+
 .PHONY: test-install
-test-install: test-tools lib ## C and C++ as users have them: an installed prefix, every example, the wrapper
+test-install: test-tools lib cli ## C and C++ as users have them: an installed prefix, every example, the wrapper
 	Scripts/check-cpp.py
 	Scripts/test-install.sh
 
@@ -125,7 +132,7 @@ test-python: $(VENV)/.installed ## Quickstart and Python tests on the installed 
 
 lint: $(VENV)/.ready ## Formatters and type checkers, zero findings
 	swift format lint --strict -r Sources Tests examples/swift Package.swift
-	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml bindings/python Scripts examples Benchmarks
+	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml bindings/python Scripts examples Benchmarks Tests/cli
 	cd bindings/python && ../../$(PYTHON) -m mypy src
 
 .PHONY: test-swift-example docs
@@ -169,6 +176,11 @@ bench-merge-files: $(VENV)/.installed ## Files to files beside mergekit, 40 GB o
 
 bench-merge-plan: $(VENV)/.installed ## What plan() predicts against measured: build/bench/merge-plan.json
 	$(PYTHON) Benchmarks/merge/plan.py
+
+.PHONY: bench-peers
+bench: bench-peers
+bench-peers: $(VENV)/.installed ## Methods beside mergekit, peft and fusion_bench: build/bench/peers.json
+	$(PYTHON) Benchmarks/peers/run.py
 
 .PHONY: bench-door
 bench: bench-door

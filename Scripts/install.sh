@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the built library for C and C++: headers, libdfmerge.so, pkg-config and CMake files.
+# Installs the built library for C and C++ (headers, libdfmerge.so, pkg-config and CMake files) and the
+# program dfmerge.
 #
 #     PREFIX=/usr/local DESTDIR= LIBDIR=lib Scripts/install.sh [install | uninstall]
 #
@@ -92,6 +93,8 @@ abi=$(sed -n 's/.*static let abi: Int32 = \([0-9]*\).*/\1/p' "$numbers")
   fail "$numbers does not state the version and the ABI number"
 library=$root/build/lib/libdfmerge.so.$version
 [ -f "$library" ] || fail "$library is not built; run 'make lib' first"
+program=$root/build/bin/dfmerge
+[ -f "$program" ] || fail "$program is not built; run 'make cli' first"
 
 # ---- Everything under temporary names, in the file system where it belongs ------------------------
 
@@ -148,6 +151,7 @@ put 644 "$root/bindings/cpp/dfmerge.hpp" include/dfmerge.hpp
 for header in "$root"/bindings/cpp/dfmerge/*.hpp; do
   put 644 "$header" "include/dfmerge/$(basename "$header")"
 done
+put 755 "$program" bin/dfmerge
 put 755 "$library" "$libdir/libdfmerge.so.$version"
 ln -s "libdfmerge.so.$version" "$stage/$libdir/libdfmerge.so.$abi"
 ln -s "libdfmerge.so.$abi" "$stage/$libdir/libdfmerge.so"

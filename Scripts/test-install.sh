@@ -35,6 +35,10 @@ mv "$prefix" "$work/prefix"
 prefix=$work/prefix
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 
+[ "$("$prefix/bin/dfmerge" --version)" = "$(pkg-config --modversion dfmerge)" ] ||
+  fail "the installed program is of another version than the library"
+"$spaced/bin/dfmerge" methods ties >"$work/out" || fail "the installed program does not run"
+
 # ---- Every example by the command that it prints, and once more from its finished journals ---------
 
 cp -r examples "$work/by-hand"

@@ -14,7 +14,7 @@ MANIFEST = "share/doc/dfmerge/install_manifest.txt"
 
 
 class Checkout:
-    """A checkout with a library that is only a file: any version can be tried, without a build."""
+    """A checkout whose library and program are only files: any version, without a build."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,6 +33,9 @@ class Checkout:
         library = self.folder / f"build/lib/libdfmerge.so.{version}"
         library.parent.mkdir(parents=True, exist_ok=True)
         library.write_bytes(b"library" * 20000)
+        program = self.folder / "build/bin/dfmerge"
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho {version}\n")
 
     def run(
         self, *arguments: str, limit: str = "", **variables: str
@@ -68,6 +71,9 @@ def test_installs_and_removes_everything(checkout: Checkout, tmp_path: Path) -> 
         MANIFEST,
     ):
         assert (prefix / name).is_file()
+    run = subprocess.run([prefix / "bin/dfmerge"], check=True, capture_output=True, text=True)
+    assert run.stdout == "0.1.0\n"
+    assert "bin/dfmerge" in (prefix / MANIFEST).read_text().splitlines()
     before = files(prefix)
     assert checkout.run("install", PREFIX=str(prefix)).returncode == 0
     assert files(prefix) == before
@@ -171,11 +177,12 @@ def test_a_folder_in_the_way(checkout: Checkout, tmp_path: Path) -> None:
     assert files(tmp_path / "prefix") == ["include", "include/dfmerge.h"]
 
 
-def test_no_library(checkout: Checkout, tmp_path: Path) -> None:
-    shutil.rmtree(checkout.folder / "build")
+@pytest.mark.parametrize(("part", "remedy"), [("lib", "make lib"), ("bin", "make cli")])
+def test_what_is_not_built(checkout: Checkout, tmp_path: Path, part: str, remedy: str) -> None:
+    shutil.rmtree(checkout.folder / "build" / part)
     run = checkout.run(PREFIX=str(tmp_path / "prefix"))
     assert run.returncode == 1
-    assert "run 'make lib' first" in run.stderr
+    assert f"run '{remedy}' first" in run.stderr
     assert not (tmp_path / "prefix").exists()
 
 

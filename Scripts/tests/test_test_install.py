@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,6 +20,12 @@ def tree(tmp_path: Path) -> Path:
     for name in ["LICENSE", "Sources/DFMergeCore/DFMergeVersion.swift"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    numbers = (tmp_path / "Sources/DFMergeCore/DFMergeVersion.swift").read_text()
+    (version,) = re.findall(r'let string = "(.*)"', numbers)
+    program = tmp_path / "build/bin/dfmerge"
+    program.parent.mkdir(parents=True)
+    # What the program does is tested elsewhere.
+    program.write_text(f"#!/bin/sh\necho {version}\n")
     return tmp_path
 
 

@@ -8,7 +8,8 @@ struct OutputFiles {
   private let file: SafetensorsWriter?
   private let folder: CheckpointWriter?
   /// What the texts beside the weights say; nil where there are none.
-  private let texts: (record: MergeRecord, name: String, baseFolder: String?)?
+  private let texts:
+    (record: MergeRecord, name: String, baseFolder: String?, adapter: AdapterConfig?)?
 
   /// Starts the file, or the folder with the base's other files beside. A path that is an input's
   /// is replaced in the end, like any other; the input is read to its end.
@@ -35,12 +36,23 @@ struct OutputFiles {
     }
     let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
     let copies = merge.settings.copiesFiles
-    let writer = try CheckpointWriter(
-      folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
-      copyingFilesFrom: copies ? baseFolder : nil)
+    let writer: CheckpointWriter
+    if let adapter = reference?.adapter {
+      let result = try AdapterResult(
+        adapter, outputs: specs, foldsScaling: merge.info.foldsScaling)
+      writer = try CheckpointWriter(
+        adapter: path, tensors: specs, metadata: metadata,
+        copyingFilesFrom: copies ? baseFolder : nil)
+      // Without it the weights are no adapter.
+      try writer.add(try result.text(), as: CheckpointNames.adapterConfig)
+    } else {
+      writer = try CheckpointWriter(
+        folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
+        copyingFilesFrom: copies ? baseFolder : nil)
+    }
     if copies {
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      texts = (try MergeRecord(merge), name, baseFolder)
+      texts = (try MergeRecord(merge), name, baseFolder, reference?.adapter)
     } else {
       texts = nil
     }
@@ -60,7 +72,8 @@ struct OutputFiles {
       record.figures = figures
       try folder.add(try record.recipe(), as: MergeRecord.recipeName)
       try folder.add(
-        try record.card(outputName: texts.name, baseFolder: texts.baseFolder),
+        try record.card(
+          outputName: texts.name, baseFolder: texts.baseFolder, adapter: texts.adapter),
         as: MergeRecord.cardName)
     }
     try file?.finish(poll: poll)
@@ -80,9 +93,10 @@ struct OutputFiles {
   }
 
   /// Whether a merge into `path` replaces a file, or the weights of a folder.
-  static func hasWeights(_ path: String) -> Bool {
-    let names =
-      isFile(path) ? [""] : ["/" + CheckpointNames.single, "/" + CheckpointNames.index]
+  static func hasWeights(_ path: String, ofAdapter: Bool) -> Bool {
+    let folder =
+      ofAdapter ? [CheckpointNames.adapter] : [CheckpointNames.single, CheckpointNames.index]
+    let names = isFile(path) ? [""] : folder.map { "/" + $0 }
     return names.contains { access(path + $0, F_OK) == 0 }
   }
 

@@ -137,7 +137,7 @@ package struct OPCM: MergeMethod {
     } ?? StoreOutcome()
   }
 
-  package func figures(_ statistics: [ModelStatistic: [Double]]) -> [String: Double] {
+  package func reported(_ statistics: [ModelStatistic: [Double]]) -> [String: Double] {
     [
       "merged_count": Double(mergedCount &+ modelCount &- 1),
       "merged_lambda": modelCount > 1 ? 1 / scale(statistics) : mergedLambda,

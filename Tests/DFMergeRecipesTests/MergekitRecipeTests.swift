@@ -95,14 +95,17 @@ import Testing
   }
 
   @Test func sparseMethodsKeepMergekitsDefaults() throws {
-    let dare = try step(configuration("dare_linear"))
+    let dare = try step(configuration("dare_linear", parameters: "{density: 0.5}"))
     #expect(dare.method == "dare")
     #expect(
-      dare.options == ["coefficients": [0.25, 0.5], "density": [1.0, 1.0], "rescale": "l1"])
-    let dareTIES = try step(configuration("dare_ties", parameters: "{rescale: false}"))
+      dare.options == ["coefficients": [0.25, 0.5], "density": [0.5, 0.5], "rescale": "l1"])
+    let all = try step(configuration("dare_linear"))
+    #expect(all.options == ["coefficients": [0.25, 0.5], "density": [1.0, 1.0]])
+    let dareTIES = try step(
+      configuration("dare_ties", parameters: "{rescale: false, density: 0.5}"))
     #expect(
       dareTIES.options == [
-        "weights": [0.25, 0.5], "density": [1.0, 1.0], "lambda": 1.0, "zero_sign": "positive",
+        "weights": [0.25, 0.5], "density": [0.5, 0.5], "lambda": 1.0, "zero_sign": "positive",
         "aggregate": "sum", "rescale": "none",
       ])
     let crumbs = try step(configuration("breadcrumbs", parameters: "{density: 0.9}"))

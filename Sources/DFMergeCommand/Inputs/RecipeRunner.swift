@@ -40,7 +40,7 @@ struct RecipeRunner {
         + "\(Figures.grouped(report.copied)) copied"
       if !report.leftOut.isEmpty { line += ", \(Figures.grouped(report.leftOut.count)) left out" }
       line +=
-        "; \(Figures.bytes(report.bytesWritten)) written in \(Figures.short(report.seconds)) s"
+        "; \(Figures.bytes(report.bytesWritten)) written in \(Figures.fixed(report.seconds, 2)) s"
       if let error = report.roundingError { line += ", rounding error \(Figures.short(error))" }
       if report.hasNonFinite { line += "; some results are not finite" }
       return ([line] + report.notes.map { "  - \($0)" }).joined(separator: "\n")

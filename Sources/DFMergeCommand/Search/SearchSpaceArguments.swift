@@ -130,6 +130,23 @@ struct OptionSpace {
     isOfCoefficients = found.allSatisfy { $0.option == "coefficients" && $0.model != nil }
   }
 
+  /// The options without a search, those given or the defaults, as a point; nil where one is no
+  /// number, or outside its interval.
+  var usualValues: [Double]? {
+    var values: [Double] = []
+    for parameter in parameters {
+      let given = fixed[parameter.option]
+      let value =
+        parameter.model.map { valuesByModel(given, of: parameter.option)[$0] }
+        ?? schema.first { $0.name == parameter.option }?.defaultValue
+      guard let number = value?.doubleValue,
+        (parameter.interval.low...parameter.interval.high).contains(number)
+      else { return nil }
+      values.append(number)
+    }
+    return values
+  }
+
   /// The method's options at a point.
   func options(at values: [Double]) -> [String: JSONValue] {
     var options = fixed

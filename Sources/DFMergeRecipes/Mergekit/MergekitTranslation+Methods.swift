@@ -42,13 +42,9 @@ extension MergekitTranslation {
     case "task_arithmetic":
       return ("task_arithmetic", ["coefficients": try coefficients()])
     case "dare_linear":
-      return (
-        "dare",
-        [
-          "coefficients": try coefficients(), "density": try list("density"),
-          "rescale": try rescale(),
-        ]
-      )
+      var options = ["coefficients": try coefficients(), "density": try list("density")]
+      options["rescale"] = try rescale()
+      return ("dare", options)
     case "breadcrumbs":
       try refuseRescale()
       return (
@@ -59,13 +55,10 @@ extension MergekitTranslation {
         ]
       )
     case "della_linear":
-      return (
-        "della_linear",
-        [
-          "coefficients": try coefficients(), "density": try list("density"),
-          "epsilon": try list("epsilon"), "rescale": try rescale(),
-        ]
-      )
+      var options = ["coefficients": try coefficients(), "density": try list("density")]
+      options["epsilon"] = try list("epsilon")
+      options["rescale"] = try rescale()
+      return ("della_linear", options)
     default: return try electing()
     }
   }
@@ -141,9 +134,12 @@ extension MergekitTranslation {
     return .array(scaled)
   }
 
-  /// mergekit keeps the sum of a tensor's magnitudes, where others divide by the density.
-  private func rescale() throws(DFMergeError) -> JSONValue {
-    try word(global("rescale"), "rescale", yes: "l1", no: "none")
+  /// mergekit keeps the sum of a tensor's magnitudes, where others divide by the density. Nil where
+  /// nothing is dropped, and so nothing scaled.
+  private func rescale() throws(DFMergeError) -> JSONValue? {
+    let densities = try byModel("density").flatMap(\.numbers)
+    if densities.allSatisfy({ $0 >= 1 }) { return nil }
+    return try word(global("rescale"), "rescale", yes: "l1", no: "none")
   }
 
   private func refuseRescale() throws(DFMergeError) {

@@ -37,7 +37,8 @@ struct InputPiece {
     whole = InputTile(
       base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
-      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape), partners: partners,
+      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape),
+      dataShapes: entry.whole == nil ? [] : entry.fishers.map(\.shape), partners: partners,
       scalings: entry.scalings, statistics: statistics, group: executor.groups[number],
       workspace: workspace)
   }

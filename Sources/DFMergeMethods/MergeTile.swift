@@ -20,6 +20,8 @@ package struct InputTile {
   package private(set) var offset: Int
   /// The shapes of `models` in a tile of a ``WholeTensor``; empty in others, where all are `shape`.
   package let modelShapes: [Shape]
+  /// Likewise those of `fishers`.
+  package let dataShapes: [Shape]
   /// The tensors that a ``WholeTensor`` asks for, by name: one per model.
   package let partners: [String: [WholeInput]]
   /// What the product of the LoRA factors of this tensor's module is multiplied by, one per model;
@@ -36,7 +38,8 @@ package struct InputTile {
   package init(
     base: Elements?, models: [Elements], fishers: [FisherElements] = [], count: Int,
     name: String = "", shape: Shape? = nil, tensorKey: UInt64 = 0, offset: Int = 0,
-    modelShapes: [Shape] = [], partners: [String: [WholeInput]] = [:], scalings: [Double] = [],
+    modelShapes: [Shape] = [], dataShapes: [Shape] = [], partners: [String: [WholeInput]] = [:],
+    scalings: [Double] = [],
     statistics: [ModelStatistic: [Double]] = [:], group: Int = 0,
     workspace: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0)
   ) {
@@ -49,6 +52,7 @@ package struct InputTile {
     self.tensorKey = tensorKey
     self.offset = offset
     self.modelShapes = modelShapes
+    self.dataShapes = dataShapes
     self.partners = partners
     self.scalings = scalings
     self.statistics = statistics

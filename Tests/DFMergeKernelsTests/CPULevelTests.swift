@@ -140,6 +140,68 @@ struct CPULevelTests {
   }
 
   @Test(arguments: mergeable)
+  func masksByRank(input: DType) {
+    for length in [1, 7, 100, 1019] {
+      let merge = RankedCase(rows: 1100 / length + 1, length: length, input: input, base: .bf16)
+      compare("rows of \(length), \(input)") {
+        bytes(.f64, merge.count) {
+          Kernels.termSum(
+            into: $0, base: merge.base.elements, models: merge.models.map(\.elements),
+            terms: merge.terms, mask: merge.mask, count: merge.count)
+        }
+      }
+      compare("norms of rows of \(length), \(input)") {
+        let sums = Kernels.sumsOfMagnitudes(
+          base: merge.base.elements, models: merge.models.map(\.elements), mask: merge.mask,
+          count: merge.count)
+        return sums.withUnsafeBytes { Array($0) }
+      }
+      compare("spread of \(length), \(input)") {
+        let sums = Kernels.sumsOfSquares(
+          base: merge.base.elements, models: merge.models.map(\.elements),
+          mask: SpreadMask(threshold: 0.25), count: merge.count)
+        return sums.withUnsafeBytes { Array($0) } + values(merge.count) { merge.spread(into: $0) }
+      }
+      for kind in [CompetitionBalance.Kind.deltas, .shares, .pairs] {
+        let balance = merge.balance(kind)
+        compare("balances \(kind) of \(length), \(input)") {
+          values(merge.count) {
+            balance.balances(
+              of: 1, into: $0, base: merge.base.elements, models: merge.models.map(\.elements),
+              count: merge.count)
+          }
+            + bytes(.f32, merge.count) {
+              balance.merge(
+                into: $0, base: merge.base.elements, models: merge.models.map(\.elements),
+                count: merge.count)
+            }
+        }
+      }
+    }
+    let numbers = sample(Self.count, seed: 9)
+    compare("values of ranks") {
+      var room = numbers
+      let found = room.withUnsafeMutableBufferPointer { buffer in
+        buffer.baseAddress.map {
+          Kernels.rankedValues(
+            [1, 17, Self.count], of: $0, count: Self.count, isWide: input == .f64
+          ).found
+        } ?? []
+      }
+      return found.withUnsafeBytes { Array($0) }
+    }
+  }
+
+  /// The bytes of the doubles that `body` writes.
+  private func values(_ count: Int, _ body: (UnsafeMutablePointer<Double>) -> Void) -> [UInt8] {
+    var room = [Double](repeating: -77, count: count)
+    room.withUnsafeMutableBufferPointer { buffer in
+      if let start = buffer.baseAddress { body(start) }
+    }
+    return room.withUnsafeBytes { Array($0) }
+  }
+
+  @Test(arguments: mergeable)
   func conversionsOfEverySize(input: DType) {
     let special: [Double] = [
       0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, 0x1p-149, 0x1.8p-25, 65519.9,

@@ -125,9 +125,12 @@ test-install: test-tools lib cli ## C and C++ as users have them: an installed p
 	Scripts/check-cpp.py
 	Scripts/test-install.sh
 
+# Tests that two processes may run at once: they time nothing and send no signals.
+ARITHMETIC := tests/test_method*.py tests/test_merge_same_bytes.py tests/test_tensor_settings.py
 test-python: $(VENV)/.installed ## Quickstart and Python tests on the installed wheel, with Swift hidden
 	Scripts/without-swift.sh $(PYTHON) examples/python/quickstart.py
-	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips
+	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips -n 2 --dist loadfile $(ARITHMETIC)
+	cd bindings/python && ../../Scripts/without-swift.sh ../../$(PYTHON) -m pytest -rs --no-skips $(addprefix --ignore-glob=,$(ARITHMETIC))
 
 lint: $(VENV)/.ready ## Formatters and type checkers, zero findings
 	swift format lint --strict -r Sources Tests examples/swift Package.swift
@@ -175,6 +178,11 @@ bench-merge-files: $(VENV)/.installed ## Files to files beside mergekit, 40 GB o
 
 bench-merge-plan: $(VENV)/.installed ## What plan() predicts against measured: build/bench/merge-plan.json
 	$(PYTHON) Benchmarks/merge/plan.py
+
+.PHONY: bench-peers
+bench: bench-peers
+bench-peers: $(VENV)/.installed ## Methods beside mergekit, peft and fusion_bench: build/bench/peers.json
+	$(PYTHON) Benchmarks/peers/run.py
 
 .PHONY: bench-door
 bench: bench-door

@@ -85,7 +85,9 @@ let package = Package(
       name: "DFMergeLinearAlgebra",
       dependencies: ["DFMergeCore", "DFMergeKernels", "CDFMergeDense"]),
     .target(name: "DFMergeIO", dependencies: ["CDFMergeShims", "DFMergeCore"]),
-    .target(name: "DFMergeMethods", dependencies: ["DFMergeCore", "DFMergeKernels"]),
+    .target(
+      name: "DFMergeMethods",
+      dependencies: ["DFMergeCore", "DFMergeKernels", "DFMergeLinearAlgebra"]),
     .target(name: "DFMergeBO", dependencies: ["DFMergeCore"]),
     .target(
       name: "DFMergeEngine",

@@ -45,7 +45,7 @@ extern "C" int32_t dfmd_svd(int32_t level, const double *a, int64_t rows, int64_
 }
 
 extern "C" int32_t dfmd_polar(int32_t level, const double *a, int64_t rows, int64_t columns,
-                              double *factor, double *s) {
+                              double cutoff, double *factor, double *s) {
     return guarded(level, [&]() -> int32_t {
         if (rows <= 0 || columns <= 0) return DFMD_OK;
         if (!all_finite(a, rows * columns)) return DFMD_NOT_FINITE;
@@ -54,7 +54,7 @@ extern "C" int32_t dfmd_polar(int32_t level, const double *a, int64_t rows, int6
         const int32_t status = thin.decompose();
         if (status != DFMD_OK) return status;
         if (!store_values(thin, upright.power, std::min(rows, columns), s)) return DFMD_NOT_FINITE;
-        const Matrix polar = thin.polar();
+        const Matrix polar = thin.polar(cutoff);
         Result transposed(factor, columns, rows);
         if (upright.is_transposed)
             transposed = polar;

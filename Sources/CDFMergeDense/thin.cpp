@@ -66,16 +66,18 @@ Matrix Thin::left(Index count) const {
     return q;
 }
 
-Matrix Thin::polar() const {
-    const Index n = a_.cols();
-    Matrix result = Matrix::Zero(a_.rows(), n);
-    if (!is_well_conditioned(n)) {
-        result.noalias() += left(n) * v_.transpose();
+Matrix Thin::polar(double cutoff) const {
+    Index count = a_.cols();
+    while (count > 0 && s_(count - 1) <= cutoff * s_(0)) count--;
+    Matrix result = Matrix::Zero(a_.rows(), a_.cols());
+    const auto right = v_.leftCols(count);
+    if (!is_well_conditioned(count)) {
+        result.noalias() += left(count) * right.transpose();
         return result;
     }
-    const Matrix scaled = v_ * s_.cwiseInverse().asDiagonal();
-    Matrix square = Matrix::Zero(n, n);
-    square.noalias() += scaled * v_.transpose();
+    const Matrix scaled = right * s_.head(count).cwiseInverse().asDiagonal();
+    Matrix square = Matrix::Zero(a_.cols(), a_.cols());
+    square.noalias() += scaled * right.transpose();
     result.noalias() += a_ * square;
     return result;
 }

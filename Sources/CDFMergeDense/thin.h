@@ -22,8 +22,8 @@ public:
     const Matrix &right() const { return v_; }
     /* The first `count` left vectors. */
     Matrix left(Index count) const;
-    /* U VT. */
-    Matrix polar() const;
+    /* U VT, without the directions whose singular value is at most `cutoff` times the largest. */
+    Matrix polar(double cutoff) const;
 
 private:
     bool is_well_conditioned(Index count) const;

@@ -33,7 +33,8 @@ public func dfm_merge_settings_describe(
 /// Members: "possible", "replaces" (the path has weights already), "method", "tensors" (an object:
 /// "merged", "copied", "left_out", "refused"), "parameters", "notes" and "problems" (lists of
 /// "kind", "tensor", "text"), "remedies", "threads", "passes", "peak_memory", "bytes_read",
-/// "file_bytes_read", "bytes_written", "seconds", "bytes_per_second", and "text" for people.
+/// "file_bytes_read", "bytes_written", "seconds", "bytes_per_second", "reshaped" (the shapes of tensors
+/// of the result that the method changes, by name), and "text" for people.
 ///
 /// Reads headers and compares names; beside that about a tenth of a second goes into measuring how
 /// fast this machine is. A plan with refused tensors is a result, not an error.

@@ -15,6 +15,8 @@ public struct OptionSchema: Sendable {
     case flag
     /// One of the listed words.
     case choice([String])
+    /// `true`, `false` or one of the words.
+    case flagOrChoice([String])
     /// A number in the range, or one of the words.
     case numberOrChoice(ClosedRange<Double>, [String])
     /// One number for all models, a list in the models' order, or an object by model name.
@@ -77,6 +79,9 @@ public struct OptionSchema: Sendable {
     case .flag: members["type"] = .string("boolean")
     case .choice(let words):
       members["type"] = .string("choice")
+      members["choices"] = .array(words.map(JSONValue.string))
+    case .flagOrChoice(let words):
+      members["type"] = .string("boolean_or_choice")
       members["choices"] = .array(words.map(JSONValue.string))
     case .numberOrChoice(let limits, let words):
       members["type"] = .string("number_or_choice")

@@ -56,13 +56,14 @@ public struct OptionValues: Sendable {
     return value
   }
 
-  /// The value of an option of kind `flag`.
+  /// The value of an option of kind `flag` (or of `flagOrChoice` when it holds no word).
   public func flag(_ name: String) throws(DFMergeError) -> Bool {
     guard let value = values[name]?.boolValue else { throw missing(name, "flag") }
     return value
   }
 
-  /// The word of an option of kind `choice`; nil when a `numberOrChoice` holds a number.
+  /// The word of an option of kind `choice`; nil when a `numberOrChoice` holds a number, or a
+  /// `flagOrChoice` a flag.
   public func word(_ name: String) -> String? { values[name]?.stringValue }
 
   /// One number per model, in the models' order.
@@ -147,6 +148,10 @@ public struct OptionValues: Sendable {
     case .choice(let words):
       guard let word = value.stringValue, words.contains(word) else {
         throw fail("one of \(words.joined(separator: ", "))")
+      }
+    case .flagOrChoice(let words):
+      guard value.boolValue != nil || value.stringValue.map(words.contains) == true else {
+        throw fail("true, false or \(words.joined(separator: ", "))")
       }
     case .numberOrChoice(let range, let words):
       guard isNumber(value, in: range) || value.stringValue.map(words.contains) == true else {

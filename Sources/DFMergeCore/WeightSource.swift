@@ -13,11 +13,14 @@ public protocol WeightSource: AnyObject, Sendable {
   var location: String? { get }
   /// What its files say of themselves; empty for memory.
   var metadata: [String: String] { get }
+  /// What peft knows of it, where it is an adapter; nil for models.
+  var adapter: AdapterConfig? { get }
 }
 
 extension WeightSource {
   public var location: String? { nil }
   public var metadata: [String: String] { [:] }
+  public var adapter: AdapterConfig? { nil }
 }
 
 /// Weights under another label, for messages and options by model.
@@ -35,6 +38,7 @@ public final class LabelledWeights: WeightSource {
   public func tensor(named name: String) -> TensorView? { source.tensor(named: name) }
   public var location: String? { source.location }
   public var metadata: [String: String] { source.metadata }
+  public var adapter: AdapterConfig? { source.adapter }
 }
 
 /// Tensors held by name: borrowed from the host, or owned.

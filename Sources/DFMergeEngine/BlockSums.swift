@@ -46,14 +46,17 @@ struct BlockSums {
     }
   }
 
-  /// The sums of all entries, added in the order of the tensors' names, for shards and memory have
-  /// orders of their own.
-  func total(_ plan: MergePlan) -> [Double] {
-    let order = plan.entries.indices.sorted {
+  /// The entries in the order of the tensors' names, for shards and memory have orders of their own.
+  func namedOrder(_ plan: MergePlan) -> [Int] {
+    plan.entries.indices.sorted {
       plan.entries[$0].output.name.utf8.lexicographicallyPrecedes(plan.entries[$1].output.name.utf8)
     }
+  }
+
+  /// The sums of several entries, added in this order.
+  func total(of entries: [Int]) -> [Double] {
     var totals = [Double](repeating: 0, count: width)
-    for entry in order {
+    for entry in entries {
       for (number, value) in total(of: entry).enumerated() { totals[number] += value }
     }
     return totals

@@ -13,12 +13,23 @@ struct InputPiece {
     _ buffer: inout PieceBuffer
   ) throws(DFMergeError) {
     let entry = executor.plan.entries[number]
-    let base = try entry.base.map { (view) throws(DFMergeError) in
-      try buffer.elements(view, from: piece.offset, count: piece.count)
+    // A whole tensor is one piece, which begins at 0.
+    func elements(
+      _ view: TensorView, _ buffer: inout PieceBuffer
+    ) throws(DFMergeError) -> Elements {
+      try buffer.elements(
+        view, from: piece.offset, count: entry.count(of: view, forPieceOf: piece.count))
     }
+    let base = try entry.base.map { (view) throws(DFMergeError) in try elements(view, &buffer) }
     var models: [Elements] = []
-    for view in entry.models {
-      models.append(try buffer.elements(view, from: piece.offset, count: piece.count))
+    for view in entry.models { models.append(try elements(view, &buffer)) }
+    var partners: [String: [WholeInput]] = [:]
+    for (name, views) in zip(entry.whole?.partners ?? [], entry.partners) {
+      var inputs: [WholeInput] = []
+      for view in views {
+        inputs.append(WholeInput(try elements(view, &buffer), shape: view.shape))
+      }
+      partners[name] = inputs
     }
     let fishers = try executor.fishers(of: number, piece, lookups, &buffer)
     let bytes = executor.resources.workspaceBytes
@@ -26,17 +37,14 @@ struct InputPiece {
     whole = InputTile(
       base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
-      statistics: statistics, group: executor.groups[number], workspace: workspace)
+      modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape),
+      dataShapes: entry.whole == nil ? [] : entry.fishers.map(\.shape), partners: partners,
+      scalings: entry.scalings, statistics: statistics, group: executor.groups[number],
+      workspace: workspace)
   }
 
   /// The elements from number `start` of the piece on.
-  func tile(from start: Int, count: Int) -> InputTile {
-    InputTile(
-      base: whole.base?.advanced(by: start), models: whole.models.map { $0.advanced(by: start) },
-      fishers: whole.fishers.map { $0.advanced(by: start) }, count: count, name: whole.name,
-      shape: whole.shape, tensorKey: whole.tensorKey, offset: whole.offset + start,
-      statistics: whole.statistics, group: whole.group, workspace: whole.workspace)
-  }
+  func tile(from start: Int, count: Int) -> InputTile { whole.run(from: start, count: count) }
 }
 
 extension MergeExecutor {
@@ -45,14 +53,18 @@ extension MergeExecutor {
   ///   - entry: the only entry to look at; nil for all.
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   ///   - wholeUnits: whether tiles are blocks of whole units, or of `blockElements` elements.
+  ///   - isWanted: whether to look at an entry; nil for all.
   func forEachInputTile(
     of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool,
-    statistics: [[ModelStatistic: [Double]]], fishers: [FisherLookup],
+    isWanted: (@Sendable (_ entry: Int) -> Bool)? = nil, statistics: [[ModelStatistic: [Double]]],
+    fishers: [FisherLookup],
     poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ tile: InputTile, _ worker: Int) throws(DFMergeError) -> Void
   ) throws(DFMergeError) {
-    try forEachMergePiece(of: entry, in: memory, wholeUnits: wholeUnits, poll: poll) {
+    try forEachMergePiece(
+      of: entry, in: memory, wholeUnits: wholeUnits, isWanted: isWanted, poll: poll
+    ) {
       (number, piece, buffer) throws(DFMergeError) in
       let inputs = try InputPiece(self, number, piece, fishers, statistics[number], &buffer)
       let length = wholeUnits ? blockLengths[number] : MergeExecutor.blockElements

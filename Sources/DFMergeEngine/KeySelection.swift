@@ -10,7 +10,7 @@ import DFMergeCore
 /// Cost:        two reads, 16 bits each; three where wide, 22, 21 and 21 bits.
 struct KeySelection {
   /// The bits that the next read counts.
-  struct Digit {
+  struct Digit: Equatable {
     let shift: UInt64
     let bits: UInt64
     /// The bits above, of the keys that are in question.

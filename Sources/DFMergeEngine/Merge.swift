@@ -40,6 +40,10 @@ public final class Merge: Sendable {
   let fishers: [any WeightSource]
   let arithmetic: TensorOptions
   let info: MethodInfo
+  /// Nil where the inputs are no adapters.
+  let adapters: AdapterInputs?
+  /// In place of a base where the method needs one and adapters have none.
+  private let zeros: ZeroWeights?
 
   /// Checks method, options and settings.
   /// - Parameters:
@@ -60,24 +64,6 @@ public final class Merge: Sendable {
     arithmetic = try MethodRegistry.resolve(
       method, options: options, models: models.map(\.label))
     info = arithmetic.info
-    guard base != nil || !info.needsBase else {
-      throw DFMergeError(
-        .invalidArgument, "Method '\(method)' needs a base model; pass the pretrained weights.",
-        context: ["method": method])
-    }
-    let wanted = info.needsFisher ? models.count : 0
-    guard fishers.count == wanted else {
-      let sets = "\(fishers.count) set\(fishers.count == 1 ? "" : "s")"
-      throw DFMergeError(
-        .invalidArgument,
-        info.needsFisher
-          ? "Method '\(method)' was given \(sets) of Fisher values for \(models.count) models; pass "
-            + "one for each model, in the models' order."
-          : "Method '\(method)' takes no Fisher values but was given \(sets); leave them out.",
-        context: ["method": method])
-    }
-    self.method = method
-    self.options = options
     for name in (settings.objectValue ?? [:]).keys.sorted()
     where info.options.contains(where: { $0.name == name }) {
       throw DFMergeError(
@@ -86,9 +72,43 @@ public final class Merge: Sendable {
           + "method's options.", context: ["option": name])
     }
     self.settings = try MergeSettings(settings)
+    let adapters = try AdapterInputs(
+      base: base, models: models, info: info, settings: self.settings)
+    self.adapters = adapters
+    let lacksBase = base == nil && info.needsBase
+    zeros = lacksBase ? try adapters?.zeroBase(info) : nil
+    guard !lacksBase || zeros != nil else {
+      throw DFMergeError(
+        .invalidArgument, "Method '\(method)' needs a base model; pass the pretrained weights.",
+        context: ["method": method])
+    }
+    try Merge.checkData(fishers.count, models: models.count, info)
+    self.method = method
+    self.options = options
     self.base = base
     self.models = models
     self.fishers = fishers
+  }
+
+  /// Whether there are as many sets of what comes with the models as the method takes.
+  private static func checkData(
+    _ given: Int, models: Int, _ info: MethodInfo
+  ) throws(DFMergeError) {
+    guard given != (info.modelData == .none ? 0 : models) else { return }
+    let sets = "\(given) set\(given == 1 ? "" : "s")"
+    func needed(_ what: String) -> String {
+      "Method '\(info.id)' was given \(sets) of \(what) for \(models) models; pass one for each "
+        + "model, in the models' order."
+    }
+    let text =
+      switch info.modelData {
+      case .fisher: needed("Fisher values")
+      case .gram: needed("Gram matrices")
+      case .none:
+        "Method '\(info.id)' takes no Fisher values and no Gram matrices but was given \(sets); "
+          + "leave them out."
+      }
+    throw DFMergeError(.invalidArgument, text, context: ["method": info.id])
   }
 
   /// What ``run(to:progress:cancelled:)`` would do, without doing it.
@@ -168,10 +188,13 @@ public final class Merge: Sendable {
         try TensorSpec(name: view.name, dtype: view.dtype, shape: view.shape)
       }
     }
+    let base: (any WeightSource)? = base ?? zeros
     return try MergePlan(
       outputs: outputs, base: base, models: models, fishers: fishers,
-      needsBase: info.usesBase && base != nil,
-      settings: settings)
+      needsBase: info.usesBase && base != nil, settings: settings,
+      methods: { [arithmetic] (names) throws(DFMergeError) in
+        try arithmetic.methods(for: names)
+      })
   }
 
   private func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {

@@ -188,7 +188,8 @@ package struct MergeExecutor: Sendable {
     if lookups.isEmpty {
       var values: [FisherElements] = []
       for view in plan.entries[number].fishers {
-        let elements = try buffer.elements(view, from: piece.offset, count: piece.count)
+        let count = plan.entries[number].count(of: view, forPieceOf: piece.count)
+        let elements = try buffer.elements(view, from: piece.offset, count: count)
         values.append(FisherElements(lower: elements))
       }
       return values
@@ -200,7 +201,8 @@ package struct MergeExecutor: Sendable {
   /// Names the first element that is at fault.
   private func explain(_ block: MergeTile, in entry: MergePlan.Entry) throws(DFMergeError) {
     let tensor = entry.output.name
-    for (model, fisher) in block.fishers.enumerated() {
+    // What whole tensors come with is the method's to check: a Gram matrix has negative elements.
+    for (model, fisher) in block.fishers.enumerated() where entry.whole == nil {
       let found =
         Kernels.firstNegativeOrNonFinite(fisher.lower, count: block.count)
         ?? fisher.upper.flatMap { Kernels.firstNegativeOrNonFinite($0, count: block.count) }
@@ -230,14 +232,16 @@ package struct MergeExecutor: Sendable {
 
   // MARK: Pieces
 
-  /// Calls `body` for the pieces that are merged, with the number of their entry.
+  /// Calls `body` for the pieces that are merged, with the number of their entry; not for tensors
+  /// that are made in one tile, which statistics leave out.
   /// - Parameters:
   ///   - entry: the only entry to look at; nil for all.
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   ///   - wholeUnits: whether pieces are made of whole units.
+  ///   - isWanted: whether to look at an entry; nil for all.
   func forEachMergePiece(
     of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool = false,
-    poll: () throws(DFMergeError) -> Void,
+    isWanted: (@Sendable (_ entry: Int) -> Bool)? = nil, poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ piece: WorkPiece, _ buffer: inout PieceBuffer)
       throws(DFMergeError) -> Void
@@ -246,7 +250,9 @@ package struct MergeExecutor: Sendable {
     let items = entry.map { list.entries[$0].map { $0..<$0 + 1 } } ?? list.items
     try forEachPiece(of: items, in: memory, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
-      guard case .merge(let entry) = piece.kind else { return }
+      guard case .merge(let entry) = piece.kind, plan.entries[entry].whole == nil,
+        isWanted?(entry) ?? true
+      else { return }
       try body(entry, piece, &buffer)
       completed?.add(piece.byteCount)
     }

@@ -23,6 +23,12 @@ package struct MergePlan: Sendable {
     package let mergedCount: Int
     /// Where the elements after them come from; nil when all are merged.
     package let rest: TensorView?
+    /// What the method asked for, where it makes the tensor in one tile from whole inputs.
+    package var whole: WholeTensor?
+    /// The tensors that `whole` asks for besides: one list per name, one view per model.
+    package var partners: [[TensorView]] = []
+    /// What the product of the LoRA factors of the tensor's module is multiplied by, one per model.
+    package var scalings: [Double] = []
 
     /// The shape of what is merged: all, or the leading rows.
     package var mergedShape: Shape { output.shape.leading(elements: mergedCount) }
@@ -31,7 +37,14 @@ package struct MergePlan: Sendable {
     package var isWide: Bool { operands.contains { $0.dtype == .f64 } }
 
     /// What a merge reads of this tensor.
-    package var operands: [TensorView] { (base.map { [$0] } ?? []) + models + fishers }
+    package var operands: [TensorView] {
+      (base.map { [$0] } ?? []) + models + fishers + partners.flatMap { $0 }
+    }
+
+    /// How many elements of an operand a piece of `count` elements reads.
+    func count(of view: TensorView, forPieceOf count: Int) -> Int {
+      whole == nil ? count : view.shape.elementCount
+    }
   }
 
   /// One tensor to copy, converted where the types differ.
@@ -69,15 +82,22 @@ package struct MergePlan: Sendable {
     try throwIfRefused()
   }
 
+  /// The methods of tensors, by the names of all.
+  package typealias Methods = (_ names: [String]) throws(DFMergeError) -> MethodSet
+
   /// Aligns by name.
   /// - Parameters:
   ///   - outputs: what to write; nil is every tensor of the reference, in its order.
   ///   - fishers: one source per model, or none.
   ///   - needsBase: whether the method reads the base's elements.
-  /// - Throws: `.invalidArgument` for no outputs or no models. Mismatches are in `problems`.
+  ///   - methods: the methods of the outputs, which are asked how they make each (see
+  ///     ``MergeMethod/assembly(of:)``); nil where all are made elementwise.
+  /// - Throws: `.invalidArgument` for no outputs or no models; what `methods` throws. Mismatches
+  ///   are in `problems`.
   package init(
     outputs: [TensorSpec]?, base: (any WeightSource)?, models: [any WeightSource],
-    fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings
+    fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings,
+    methods: Methods? = nil
   ) throws(DFMergeError) {
     guard let reference = base ?? models.first else {
       throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
@@ -99,8 +119,10 @@ package struct MergePlan: Sendable {
     var alignment = PlanAlignment(
       reference: reference, hasBase: base != nil, models: models, fishers: fishers,
       needsBase: needsBase, target: outputs == nil ? reference.label : "the target",
-      settings: settings)
-    for (position, output) in wanted.enumerated() { alignment.align(output, position) }
+      isGiven: outputs != nil, settings: settings, methods: try methods?(wanted.map(\.name)))
+    for (position, output) in wanted.enumerated() {
+      wanted[position] = try alignment.align(output, position)
+    }
     if outputs == nil || settings.extra != nil { alignment.noteExtraTensors(beside: wanted) }
     self.outputs = wanted
     entries = alignment.entries

@@ -30,6 +30,8 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
   /// memory and the files need. Arithmetic that is slower than the memory is not in it.
   public let seconds: Double
 
+  /// The shapes of tensors of the result that the method changes, by name.
+  public let reshaped: [String: Shape]
   /// Whether the destination is a file, or a folder with weights, that the merge replaces.
   public let replaces: Bool
 
@@ -53,6 +55,10 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     problems = plan.problems.map(\.text)
     remedies = plan.problems.isEmpty ? [] : PlanFinding.remedies(for: plan.problems)
     findings = (plan.notes, plan.problems)
+    reshaped = plan.entries.reduce(into: [:]) {
+      guard let whole = $1.whole, whole.shape != $1.models.first?.shape else { return }
+      $0[$1.output.name] = whole.shape
+    }
     threads = resources.threads
     passes = resources.passes
     peakMemory = resources.peakMemory
@@ -63,7 +69,8 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     title = merge.info.title
     let path: String? = if case .path(let path) = destination { path } else { nil }
     self.destination = path
-    replaces = path.map(OutputFiles.hasWeights) ?? false
+    let isAdapter = merge.adapters != nil
+    replaces = path.map { OutputFiles.hasWeights($0, ofAdapter: isAdapter) } ?? false
     func plain(_ path: String) -> String { path.hasSuffix("/") ? String(path.dropLast()) : path }
     let inputs = (merge.base.map { [$0] } ?? []) + merge.models + merge.fishers
     let places = inputs.compactMap(\.location).map(plain)
@@ -92,6 +99,8 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
       "threads": .int(Int64(threads)), "passes": .int(Int64(passes)),
       "peak_memory": .int(Int64(peakMemory)), "bytes_read": .int(Int64(bytesRead)),
       "file_bytes_read": .int(Int64(fileBytesRead)), "bytes_written": .int(Int64(bytesWritten)),
+      "reshaped": .object(
+        reshaped.mapValues { .array($0.dimensions.map { .int(Int64($0)) }) }),
       "seconds": .double(seconds), "text": .string(description),
       "bytes_per_second": .object([
         "memory": .double(speed.memory), "input": number(speed.input),

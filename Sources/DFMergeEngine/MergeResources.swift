@@ -33,8 +33,8 @@ package struct MergeResources: Sendable {
     _ plan: MergePlan, methods: MethodSet?, settings: MergeSettings, toFiles: Bool,
     readsFiles: Bool = true
   ) throws(DFMergeError) {
-    // What instances ask for alike is computed once.
-    let statistics = (methods?.statistics ?? []).flatMap { Array(Set($0)) }
+    let statistics =
+      methods.map { set in (0..<set.placeCount).flatMap { set.passes(at: $0) } } ?? []
     let units = methods?.unitLengths(plan) ?? plan.entries.map { _ in 1 }
     let memory = methods?.memory(plan, units: units) ?? TileMemory()
     unitLengths = units
@@ -53,6 +53,10 @@ package struct MergeResources: Sendable {
       if readsFiles, view.stored != nil { fromFiles &+= total }
     }
     for entry in plan.entries {
+      if entry.whole != nil {
+        for view in entry.operands { count(view, bytes: view.byteCount) }
+        continue
+      }
       for view in (entry.base.map { [$0] } ?? []) + entry.models {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.weights)
       }
@@ -147,7 +151,9 @@ package struct MergeResources: Sendable {
       let length = WorkList.pieceLength(unit: units[number], most: elements)
       let count = min(max(length, elements), entry.output.shape.elementCount)
       let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: entry.output.dtype) : 0
-      most = max(most, entry.operands.reduce(out) { $0 + slot($1, count) })
+      most = max(
+        most,
+        entry.operands.reduce(out) { $0 + slot($1, entry.count(of: $1, forPieceOf: count)) })
       if let rest = entry.rest { most = max(most, out + slot(rest, count)) }
     }
     for copy in plan.copies {

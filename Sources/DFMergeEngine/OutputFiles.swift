@@ -32,15 +32,28 @@ struct OutputFiles {
     }
     let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
     let copies = merge.settings.copiesFiles
-    let writer = try CheckpointWriter(
-      folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
-      copyingFilesFrom: copies ? baseFolder : nil)
+    let writer: CheckpointWriter
+    if let adapter = reference?.adapter {
+      let result = try AdapterResult(
+        adapter, outputs: specs, foldsScaling: merge.info.foldsScaling)
+      writer = try CheckpointWriter(
+        adapter: path, tensors: specs, metadata: metadata,
+        copyingFilesFrom: copies ? baseFolder : nil)
+      // Without it the weights are no adapter.
+      try writer.add(try result.text(), as: CheckpointNames.adapterConfig)
+    } else {
+      writer = try CheckpointWriter(
+        folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
+        copyingFilesFrom: copies ? baseFolder : nil)
+    }
     if copies {
       let record = try MergeRecord(merge)
       try writer.add(try record.recipe(), as: MergeRecord.recipeName)
       let name = path.split(separator: "/").last.map(String.init) ?? path
       try writer.add(
-        try record.card(outputName: name, baseFolder: baseFolder), as: MergeRecord.cardName)
+        try record.card(
+          outputName: name, baseFolder: baseFolder, adapter: reference?.adapter),
+        as: MergeRecord.cardName)
     }
     if let dtype = merge.settings.dtype { writer.setConfigDType(dtype) }
     file = nil
@@ -67,9 +80,10 @@ struct OutputFiles {
   }
 
   /// Whether a merge into `path` replaces a file, or the weights of a folder.
-  static func hasWeights(_ path: String) -> Bool {
-    let names =
-      isFile(path) ? [""] : ["/" + CheckpointNames.single, "/" + CheckpointNames.index]
+  static func hasWeights(_ path: String, ofAdapter: Bool) -> Bool {
+    let folder =
+      ofAdapter ? [CheckpointNames.adapter] : [CheckpointNames.single, CheckpointNames.index]
+    let names = isFile(path) ? [""] : folder.map { "/" + $0 }
     return names.contains { access(path + $0, F_OK) == 0 }
   }
 

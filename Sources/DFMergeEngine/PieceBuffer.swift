@@ -56,6 +56,8 @@ struct PieceBuffer {
     _ view: TensorView, from offset: Int, count: Int
   ) throws(DFMergeError) -> Elements {
     let width = view.dtype.bitWidth / 8
+    // A tensor without elements may have no address.
+    if count == 0 { return Elements(pointer: UnsafeRawPointer(try take(0)), dtype: view.dtype) }
     return Elements(
       pointer: try load(view, offset: offset * width, count: count * width), dtype: view.dtype)
   }

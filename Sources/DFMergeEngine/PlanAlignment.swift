@@ -1,5 +1,6 @@
 import DFMergeCore
 import DFMergeIO
+import DFMergeMethods
 
 /// The work of making a ``MergePlan``: one output after the other, problems collected.
 struct PlanAlignment {
@@ -10,20 +11,25 @@ struct PlanAlignment {
   let needsBase: Bool
   /// What the outputs belong to, for messages.
   let target: String
+  /// Whether the host chose the outputs, whose shapes are then not ours to change.
+  let isGiven: Bool
   let settings: MergeSettings
+  /// Those of the outputs; nil where all are made elementwise.
+  let methods: MethodSet?
 
-  private(set) var entries: [MergePlan.Entry] = []
-  private(set) var copies: [MergePlan.Copy] = []
-  private(set) var leftOut: [String] = []
+  var entries: [MergePlan.Entry] = []
+  var copies: [MergePlan.Copy] = []
+  var leftOut: [String] = []
   private(set) var notes: [PlanFinding] = []
-  private(set) var problems: [PlanFinding] = []
-  private let ties: TiedNames
+  var problems: [PlanFinding] = []
+  let ties: TiedNames
   /// How often a tensor was looked for under a longer or shorter name.
   private var nearSearches = 0
 
   init(
     reference: any WeightSource, hasBase: Bool, models: [any WeightSource],
-    fishers: [any WeightSource], needsBase: Bool, target: String, settings: MergeSettings
+    fishers: [any WeightSource], needsBase: Bool, target: String, isGiven: Bool,
+    settings: MergeSettings, methods: MethodSet?
   ) {
     self.reference = reference
     self.hasBase = hasBase
@@ -31,27 +37,52 @@ struct PlanAlignment {
     self.fishers = fishers
     self.needsBase = needsBase
     self.target = target
+    self.isGiven = isGiven
     self.settings = settings
+    self.methods = methods
     ties = TiedNames(reference: reference)
   }
 
   /// What one source has for an output.
-  private enum Found {
+  enum Found {
     case fits(TensorView)
     /// Fits in everything but the number of rows.
     case rows(TensorView, PlanFinding)
     case fails(PlanFinding)
   }
 
-  mutating func align(_ output: TensorSpec, _ position: Int) {
-    guard output.dtype.isMergeable else {
-      switch find(output, in: reference, exactly: true) {
+  /// Aligns the inputs with one output.
+  /// - Returns: the output as it will be written: with the shape that the method gives it.
+  mutating func align(_ wanted: TensorSpec, _ position: Int) throws(DFMergeError) -> TensorSpec {
+    guard wanted.dtype.isMergeable else {
+      switch find(wanted, in: reference, exactly: true) {
       case .fits(let source):
-        copies.append(MergePlan.Copy(output: output, position: position, source: source))
+        copies.append(MergePlan.Copy(output: wanted, position: position, source: source))
       case .rows(_, let finding), .fails(let finding): problems.append(finding)
       }
-      return
+      return wanted
     }
+    let scalings = self.scalings(of: wanted.name)
+    switch try assembly(of: wanted, position, scalings) {
+    case .elementwise: alignElements(wanted, position, scalings)
+    case .whole(let whole):
+      let output = try TensorSpec(name: wanted.name, dtype: wanted.dtype, shape: whole.shape)
+      guard !isGiven || output.shape == wanted.shape else {
+        problem(
+          .method, wanted.name,
+          "'\(wanted.name)' is \(wanted.shape) in \(target) but the merge gives \(output.shape)")
+        return wanted
+      }
+      try alignWhole(output, position, whole, scalings)
+      return output
+    case .refused(let text): problem(.method, wanted.name, text)
+    }
+    return wanted
+  }
+
+  private mutating func alignElements(
+    _ output: TensorSpec, _ position: Int, _ scalings: [Double]
+  ) {
     // The reference has the last word on names and shapes: without it there is nothing to fall
     // back to.
     var own: TensorView?
@@ -78,7 +109,7 @@ struct PlanAlignment {
     guard let own else { return problems.append(contentsOf: findings) }
     if !hasBase { found.insert(own, at: 0) }
     guard let first = findings.first else {
-      return add(output, position, own, found, merged: output.shape.elementCount)
+      return add(output, position, own, found, scalings, merged: output.shape.elementCount)
     }
     let policies = findings.map { finding in
       if finding.kind != .shape { return settings.missing }
@@ -96,7 +127,7 @@ struct PlanAlignment {
         rest > 0
         ? "\(rest) more \(rest == 1 ? "is" : "are") \(referenceName)" : "those beyond are left out"
       note(first, "the \(rows) rows that all have are merged, \(others)")
-      add(output, position, own, found, merged: rows * width)
+      add(output, position, own, found, scalings, merged: rows * width)
     } else if policies.contains(.base) {
       note(first, "\(referenceName) is copied")
       copies.append(MergePlan.Copy(output: output, position: position, source: own))
@@ -111,22 +142,30 @@ struct PlanAlignment {
     reference.tensor(named: output.name)?.shape == output.shape ? reference.label : target
   }
 
-  private var referenceName: String { hasBase ? "the base's" : "the first model's" }
+  var referenceName: String { hasBase ? "the base's" : "the first model's" }
 
   private mutating func add(
-    _ output: TensorSpec, _ position: Int, _ own: TensorView, _ found: [TensorView], merged: Int
+    _ output: TensorSpec, _ position: Int, _ own: TensorView, _ found: [TensorView],
+    _ scalings: [Double], merged: Int
   ) {
     guard let weights = alignFishers(output, found) else { return }
     entries.append(
       MergePlan.Entry(
         output: output, position: position, base: hasBase && needsBase ? own : nil, models: found,
         fishers: weights, mergedCount: merged,
-        rest: merged < output.shape.elementCount ? own : nil))
+        rest: merged < output.shape.elementCount ? own : nil, scalings: scalings))
+  }
+
+  /// What comes with each model.
+  private var dataName: String { hasGrams ? "Gram matrices" : "Fisher values" }
+
+  private var hasGrams: Bool {
+    methods.map { type(of: $0.instances[0]).info.modelData } == .gram
   }
 
   /// The Fisher values of an output's models: of all or of none. Nil where they do not fit.
-  private mutating func alignFishers(
-    _ output: TensorSpec, _ found: [TensorView]
+  mutating func alignFishers(
+    _ output: TensorSpec, _ found: [TensorView], anyShape: Bool = false
   ) -> [TensorView]? {
     let views = fishers.map { $0.tensor(named: output.name) ?? ties.alias(of: output.name, in: $0) }
     guard let present = views.firstIndex(where: { $0 != nil }) else { return [] }
@@ -137,12 +176,12 @@ struct PlanAlignment {
       guard let view else {
         problem(
           .missing, output.name,
-          "Fisher values of '\(output.name)' are in \(fishers[present].label) but missing from "
+          "\(dataName) of '\(output.name)' are in \(fishers[present].label) but missing from "
             + "\(label); give them for every model or for none")
         isComplete = false
         continue
       }
-      if view.shape != found[number].shape {
+      if !anyShape, !hasGrams, view.shape != found[number].shape {
         problem(
           .shape, output.name,
           "the Fisher values of '\(output.name)' in \(label) are \(view.shape) but the tensor is "
@@ -151,8 +190,8 @@ struct PlanAlignment {
       } else if !view.dtype.isMergeable {
         problem(
           .dtype, output.name,
-          "the Fisher values of '\(output.name)' in \(label) are \(view.dtype.name); pass F64, "
-            + "F32, F16 or BF16")
+          "the \(dataName) of '\(output.name)' in \(label) are \(view.dtype.name); pass F64, F32, "
+            + "F16 or BF16")
         isComplete = false
       }
       aligned.append(view)
@@ -185,18 +224,21 @@ struct PlanAlignment {
     }
   }
 
-  private mutating func note(_ finding: PlanFinding, _ consequence: String) {
+  mutating func note(_ finding: PlanFinding, _ consequence: String) {
     notes.append(
       PlanFinding(
         kind: finding.kind, tensor: finding.tensor, text: "\(finding.text); \(consequence)"))
   }
 
-  private mutating func problem(_ kind: PlanFinding.Kind, _ tensor: String, _ text: String) {
+  mutating func problem(_ kind: PlanFinding.Kind, _ tensor: String, _ text: String) {
     problems.append(PlanFinding(kind: kind, tensor: tensor, text: text))
   }
 
-  private mutating func find(
-    _ output: TensorSpec, in source: any WeightSource, exactly: Bool = false
+  /// - Parameters:
+  ///   - exactly: whether the type must be the output's.
+  ///   - anyShape: whether the shape does not matter.
+  mutating func find(
+    _ output: TensorSpec, in source: any WeightSource, exactly: Bool = false, anyShape: Bool = false
   ) -> Found {
     func fail(_ kind: PlanFinding.Kind, _ text: String) -> Found {
       .fails(PlanFinding(kind: kind, tensor: output.name, text: text))
@@ -218,7 +260,7 @@ struct PlanAlignment {
         .dtype,
         "'\(name)' is \(found.dtype.name) in \(source.label) but \(output.dtype.name) in \(target)")
     }
-    guard found.shape != output.shape else { return .fits(found) }
+    guard found.shape != output.shape, !anyShape else { return .fits(found) }
     let finding = PlanFinding(
       kind: .shape, tensor: name,
       text: "'\(name)' is \(found.shape) in \(source.label) but \(output.shape) in "

@@ -11,11 +11,13 @@ package struct PlanFinding: Sendable {
     case dtype
     /// The tensor is another one under a second name.
     case tied
+    /// The method cannot make the tensor from the shapes that are there, or not in the target's.
+    case method
 
     package var code: DFMergeError.Code {
       switch self {
       case .missing, .extra, .tied: .missingTensor
-      case .shape: .shapeMismatch
+      case .shape, .method: .shapeMismatch
       case .dtype: .dtypeMismatch
       }
     }
@@ -29,6 +31,9 @@ package struct PlanFinding: Sendable {
       case .shape:
         "Where shapes differ, the base's tensor can be copied (shape: base) or the rows that all "
           + "have merged (shape: common)."
+      case .method:
+        "Where a method cannot make a tensor, other inputs may do or another method; memory to write "
+          + "into must have the shapes that the merge gives."
       case .dtype:
         "Convert the checkpoint to F64, F32, F16 or BF16, or take the base's tensor "
           + "(missing: base)."

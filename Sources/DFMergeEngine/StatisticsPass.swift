@@ -26,7 +26,8 @@ struct StatisticsPass {
     case .fisherSumOfSquares: BlockSums.byteCount(plan, width: plan.modelNames.count)
     case .sums(let request): BlockSums.byteCount(plan, width: request.count)
     case .taskVectorThreshold: plan.entries.count * plan.modelNames.count * 16
-    case .ranks(let request): plan.entries.count * request.count * 16
+    case .ranks(let request), .taskVectorRanks(let request):
+      plan.entries.count * request.count * 16
     }
   }
 
@@ -37,6 +38,8 @@ struct StatisticsPass {
     case .fisherSumOfSquares, .sums: return 0
     case .taskVectorThreshold:
       return plan.modelNames.count * MagnitudeHistogram.byteCount(isWide: isWide)
+    case .taskVectorRanks(let request):
+      return request.count * MagnitudeHistogram.byteCount(isWide: isWide)
     case .ranks(let request):
       return request.count * KeySelection.Digit.byteCount(isWide: isWide)
         + MergeExecutor.blockElements * 8
@@ -47,33 +50,31 @@ struct StatisticsPass {
   mutating func run(
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [[ModelStatistic: [Double]]] {
-    for place in methods.statistics {
-      guard let first = place.first else { continue }
-      if case .sums(let request) = first {
-        // One pass, in which each tensor is looked at by its own instance.
-        try keep(sums(request, poll: poll), for: place)
-        continue
-      }
-      // Instances that ask for the same share what is found.
-      for statistic in Set(place) {
+    for place in 0..<methods.placeCount {
+      for statistic in methods.passes(at: place) {
         let values: [[Double]]
+        // Whoever asks for it speaks for all tensors where it is found over the whole model.
+        let owner =
+          methods.instances.first { $0.statistics.contains(statistic) } ?? methods.instances[0]
         switch statistic {
         case .fisherSumOfSquares: values = try sumsOfSquares(poll: poll)
         case .taskVectorThreshold(let densities, let scope, let keeping):
           values = try thresholds(densities, scope, keeping, poll: poll)
-        case .ranks(let request): values = try ranks(request, poll: poll)
-        case .sums: continue
+        case .taskVectorRanks(let request):
+          values = try magnitudes(request, of: owner, poll: poll)
+        case .ranks(let request): values = try ranks(request, of: owner, poll: poll)
+        case .sums(let request):
+          try keepSums(at: place, ofWholeUnits: request.ofWholeUnits, poll: poll)
+          continue
         }
-        keep(values, for: [statistic])
+        keep(values, for: statistic)
       }
     }
     return found
   }
 
-  private mutating func keep(_ values: [[Double]], for statistics: [ModelStatistic]) {
-    for entry in found.indices {
-      for statistic in statistics { found[entry][statistic] = values[entry] }
-    }
+  private mutating func keep(_ values: [[Double]], for statistic: ModelStatistic) {
+    for entry in found.indices { found[entry][statistic] = values[entry] }
   }
 
   /// `sum(F_m^2)` over all entries that have Fisher values, for each model.
@@ -95,30 +96,52 @@ struct StatisticsPass {
           entry: number, at: piece.offset + start)
       }
     }
-    let total = sums.total(plan)
+    let total = sums.total(of: sums.namedOrder(plan))
     return plan.entries.map { _ in total }
   }
 
-  /// The sums that the methods make of their tiles.
-  private func sums(
-    _ request: SumsRequest, poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) -> [[Double]] {
+  /// The sums that the instances ask for at one place of their statistics: one pass, in which each
+  /// tensor is looked at by its own instance for its own request.
+  private mutating func keepSums(
+    at place: Int, ofWholeUnits: Bool, poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    let (executor, methods, known) = (executor, methods, found)
     let plan = executor.plan
+    let requests = plan.entries.indices.map { number -> SumsRequest? in
+      guard case .sums(let request)? = methods.statistic(of: number, at: place),
+        request.ofWholeUnits == ofWholeUnits
+      else { return nil }
+      return request
+    }
     let lengths =
-      request.ofWholeUnits
+      ofWholeUnits
       ? executor.blockLengths : plan.entries.map { _ in MergeExecutor.blockElements }
-    let sums = BlockSums(plan, width: request.count, blockLengths: lengths)
-    let (executor, methods, found) = (executor, methods, found)
+    let sums = BlockSums(
+      plan, width: requests.reduce(0) { max($0, $1?.count ?? 0) }, blockLengths: lengths)
     try executor.forEachInputTile(
-      wholeUnits: request.ofWholeUnits, statistics: found, fishers: fishers, poll: poll
+      wholeUnits: ofWholeUnits, statistics: known, fishers: fishers, poll: poll
     ) { (number, tile, _) throws(DFMergeError) in
+      guard let request = requests[number] else { return }
       sums.put(try methods[number].sums(tile, request), entry: number, at: tile.offset)
     }
-    switch request.scope {
-    case .tensor: return plan.entries.indices.map { sums.total(of: $0) }
-    case .model:
-      let total = sums.total(plan)
-      return plan.entries.map { _ in total }
+    for request in Set(requests.compactMap { $0 }) {
+      let entries = sums.namedOrder(plan).filter { requests[$0] == request }
+      switch request.scope {
+      case .model:
+        let total = sums.total(of: entries)
+        for entry in entries { found[entry][.sums(request)] = Array(total.prefix(request.count)) }
+      case .tensor:
+        let tensors = entries.map { entry in
+          TensorSums(
+            name: plan.entries[entry].output.name, shape: plan.entries[entry].mergedShape,
+            sums: Array(sums.total(of: entry).prefix(request.count)))
+        }
+        // An instance may see the sums in the light of its own options.
+        for (instance, own) in methods.instances(of: entries) {
+          let figures = instance.figures(request, of: tensors)
+          for place in own { found[entries[place]][.sums(request)] = figures[place] }
+        }
+      }
     }
   }
 }

@@ -16,6 +16,7 @@ package enum CarriedMetadata {
     switch base {
     case let folder as CheckpointFolder: files = folder.files
     case let file as SafetensorsFile: files = [file]
+    case let adapter as AdapterFolder: files = [adapter.file]
     default: return [:]
     }
     let written = Set(names)

@@ -2,11 +2,11 @@ import DFMergeCore
 
 /// Opens and saves weights on disk, whichever way they are kept.
 public enum Checkpoint {
-  /// The weights at `path`: a Hugging Face folder as a ``CheckpointFolder``, a `.safetensors` file
-  /// as a ``SafetensorsFile``.
+  /// The weights at `path`: a Hugging Face folder as a ``CheckpointFolder``, the folder of a peft
+  /// adapter as an ``AdapterFolder``, a `.safetensors` file as a ``SafetensorsFile``.
   ///
   /// Only headers are read; the cost does not depend on the size of the weights.
-  /// - Throws: what the two types throw; `.unsupported` for the path of a shard index, because the
+  /// - Throws: what these types throw; `.unsupported` for the path of a shard index, because the
   ///   folder around it is the checkpoint.
   public static func open(_ path: String) throws(DFMergeError) -> any WeightSource {
     try open(path, access: .mapped)
@@ -49,7 +49,10 @@ public enum Checkpoint {
     _ path: String, access: SafetensorsFile.Access
   ) throws(DFMergeError) -> any WeightSource {
     try checkPath(path)
-    if FileKind.of(path) == .folder { return try CheckpointFolder(path: path, access: access) }
+    if FileKind.of(path) == .folder {
+      if AdapterFolder.isAdapter(path) { return try AdapterFolder(path: path, access: access) }
+      return try CheckpointFolder(path: path, access: access)
+    }
     guard !path.hasSuffix(".index.json") else {
       throw DFMergeError(
         .unsupported, "\(path) is the index of a checkpoint; pass its folder.",

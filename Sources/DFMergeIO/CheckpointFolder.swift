@@ -119,11 +119,11 @@ public final class CheckpointFolder: WeightSource {
           + "AutoModel.from_pretrained(folder).save_pretrained(new_folder), with the model class "
           + "that the weights belong to.")
     }
-    if names.contains("adapter_model.safetensors") {
+    if names.contains(CheckpointNames.adapter) {
       return failure(
         .unsupported,
-        "holds an adapter, not a model. Merge it into its base first (peft: merge_and_unload, then "
-          + "save_pretrained), or open the adapter's file itself.")
+        "holds an adapter without its \(CheckpointNames.adapterConfig). Restore that file, or open "
+          + "\(CheckpointNames.adapter) itself.")
     }
     let others = names.filter { $0.hasSuffix(".safetensors") }
     guard others.isEmpty else {

@@ -7,6 +7,10 @@ package enum CheckpointNames {
   /// Which shard holds which tensor.
   package static let index = "model.safetensors.index.json"
 
+  /// The weights of a peft adapter, and what it says of them.
+  package static let adapter = "adapter_model.safetensors"
+  package static let adapterConfig = "adapter_config.json"
+
   /// What transformers knows of the architecture.
   static let config = "config.json"
 

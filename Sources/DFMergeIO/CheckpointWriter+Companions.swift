@@ -69,6 +69,7 @@ extension CheckpointWriter {
   /// Removes the weight files of an older save that the new one did not replace. `names` are the
   /// folder's files before the new ones came.
   func removeOlderSave(_ names: [String]) throws(DFMergeError) {
+    guard !isAdapter else { return }
     let current = Set(fileNames)
     for name in names where !current.contains(name) {
       let isOld =

@@ -42,6 +42,8 @@ public final class CheckpointWriter: @unchecked Sendable {
   var blockWriter: BlockWriter?
   var extraFiles: [(name: String, contents: [UInt8])] = []
   var configDType: DType?
+  /// Whether the weights are an adapter's; a model's files in the folder are then not an older save.
+  private(set) var isAdapter = false
 
   /// Starts a checkpoint; makes the folder, and those above it, where they are missing.
   /// - Parameters:
@@ -51,11 +53,41 @@ public final class CheckpointWriter: @unchecked Sendable {
   ///   - base: a checkpoint folder whose other files are copied; nil for weights only.
   /// - Throws: `.invalidArgument` for repeated names; `.fileNotFound` for a missing base;
   ///   `.ioFailure`.
-  public init(
+  public convenience init(
     folder: String, tensors: [TensorSpec], shardSize: ShardSize = .standard,
     metadata: [String: String] = [:], copyingFilesFrom base: String? = nil
   ) throws(DFMergeError) {
-    plan = try ShardPlan(tensors, limit: shardSize)
+    try self.init(
+      folder: folder, plan: try ShardPlan(tensors, limit: shardSize), tensors: tensors,
+      metadata: metadata, base: base)
+  }
+
+  /// Starts the folder of a peft adapter: `adapter_model.safetensors`, one file whatever its size,
+  /// for that is what peft reads. Its `adapter_config.json` is the base's unless one is added.
+  /// - Throws: as the other initialiser; `.invalidArgument` for a folder with a model's weights, which
+  ///   would hide the adapter.
+  package convenience init(
+    adapter folder: String, tensors: [TensorSpec], metadata: [String: String],
+    copyingFilesFrom base: String?
+  ) throws(DFMergeError) {
+    for name in [CheckpointNames.single, CheckpointNames.index]
+    where FileKind.of(Folder.join(folder, name), followingLinks: false) != nil {
+      throw DFMergeError(
+        .invalidArgument,
+        "\(folder) holds a model's weights (\(name)), beside which an adapter would not be found; "
+          + "choose a folder for the adapter alone.", context: ["path": folder])
+    }
+    let plan = try ShardPlan(
+      tensors, limit: try ShardSize(bytes: Int.max), name: CheckpointNames.adapter)
+    try self.init(folder: folder, plan: plan, tensors: tensors, metadata: metadata, base: base)
+    isAdapter = true
+  }
+
+  private init(
+    folder: String, plan: ShardPlan, tensors: [TensorSpec], metadata: [String: String],
+    base: String?
+  ) throws(DFMergeError) {
+    self.plan = plan
     if let base {
       try checkPath(base)
       guard FileKind.of(base) == .folder else {

@@ -23,6 +23,7 @@ package struct InputFingerprint: Sendable, Equatable {
     switch source {
     case let folder as CheckpointFolder: files = folder.files
     case let file as SafetensorsFile: files = [file]
+    case let adapter as AdapterFolder: files = [adapter.file]
     default: return nil
     }
     var sum = CRC32()

@@ -85,6 +85,12 @@ package struct MergeRecord: Sendable {
     return Array((try MergeRecord.indented(members, depth: 0) + "\n").utf8)
   }
 
+  /// An object as JSON text of several lines, keys sorted.
+  /// - Throws: `.nonFinite` for a number that JSON cannot say.
+  package static func text(of members: [String: JSONValue]) throws(DFMergeError) -> [UInt8] {
+    Array((try indented(.object(members), depth: 0) + "\n").utf8)
+  }
+
   private static func indented(
     _ members: [(String, JSONValue)], depth: Int
   ) throws(DFMergeError) -> String {

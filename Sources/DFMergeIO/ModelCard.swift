@@ -9,15 +9,17 @@ extension MergeRecord {
   /// - Parameters:
   ///   - outputName: what to call the merge.
   ///   - base: the base's folder, for its licence and library; nil where there is none.
+  ///   - adapter: the configuration of the result, where it is an adapter.
   /// - Throws: `.nonFinite` for an option that is no number.
   package func card(
-    outputName: String, baseFolder: String?
+    outputName: String, baseFolder: String?, adapter: AdapterConfig? = nil
   ) throws(DFMergeError) -> [UInt8] {
+    let what = adapter == nil ? "model" : "adapter"
     let text =
-      frontMatter(BaseCard(folder: baseFolder)) + """
+      frontMatter(BaseCard(folder: baseFolder), adapter) + """
         # \(MergeRecord.plain(outputName))
 
-        A merge of \(models.count) model\(models.count == 1 ? "" : "s"), made with DFMerge \
+        A merge of \(models.count) \(what)\(models.count == 1 ? "" : "s"), made with DFMerge \
         \(DFMergeVersion.string).
 
         ## Method
@@ -52,7 +54,14 @@ extension MergeRecord {
       + "\(names)."
   }
 
-  private func frontMatter(_ card: BaseCard) -> String {
+  private func frontMatter(_ card: BaseCard, _ adapter: AdapterConfig?) -> String {
+    if let adapter {
+      let base = adapter.baseModel.flatMap { PublicName.isHubID($0) ? $0 : nil }
+      let lines =
+        (base.map { ["base_model: \($0)", "base_model_relation: adapter"] } ?? [])
+        + ["library_name: peft"] + card.licenseLines + ["tags:", "- lora", "- merge", "- dfmerge"]
+      return "---\n\(lines.joined(separator: "\n"))\n---\n\n"
+    }
     var ids: [String] = []
     for input in [base].compactMap({ $0 }) + models {
       let name = input.publicName

@@ -29,8 +29,11 @@ struct ShardPlan {
     return result
   }
 
+  /// - Parameter name: of the file where there is one shard.
   /// - Throws: `.invalidArgument` for a name that stands twice, or data that overflow 64 bits.
-  init(_ tensors: [TensorSpec], limit: ShardSize) throws(DFMergeError) {
+  init(
+    _ tensors: [TensorSpec], limit: ShardSize, name single: String = CheckpointNames.single
+  ) throws(DFMergeError) {
     var groups: [[TensorSpec]] = []
     var current: [TensorSpec] = []
     var currentByteCount = 0
@@ -62,7 +65,7 @@ struct ShardPlan {
     let count = groups.count
     shards = groups.enumerated().map { position, tensors in
       let name =
-        count == 1 ? CheckpointNames.single : CheckpointNames.shard(position + 1, of: count)
+        count == 1 ? single : CheckpointNames.shard(position + 1, of: count)
       return Shard(fileName: name, tensors: tensors)
     }
     totalByteCount = total

@@ -10,7 +10,7 @@ import DFMergeCore
 /// Determinism: a pure function of seed, tensor, model and element: no tile, thread, file layout
 ///              or CPU level matters.
 /// Edge cases:  density 1 keeps every element, 0 none.
-package struct BernoulliMask: Sendable {
+package struct BernoulliMask: ElementMask, Sendable {
   package let seed: UInt64
   package let tensorKey: UInt64
   /// The number, within its tensor, of the first element that a kernel is given.
@@ -43,9 +43,39 @@ package struct BernoulliMask: Sendable {
     return x.dtype == .f64 || base.dtype == .f64 ? 8 : 4
   }
 
+  /// As many elements at a time as the copies stay in the cache.
+  package func forEachRun(
+    _ base: Elements, _ models: [Elements], count: Int, _ body: (MaskedRun) -> Void
+  ) {
+    precondition(densities.count == models.count, "One density per model.")
+    let loops = CPULevel.current.loops
+    var masked = models
+    let slots = models.count &+ 1
+    let width = models.reduce(2) { max($0, BernoulliMask.scratchWidth($1, base)) }
+    // Whole groups of draws, where the mask starts with one.
+    let size = min(max(BernoulliMask.copiedBytes / (slots &* width) & ~31, 64), 8192)
+    withUnsafeTemporaryAllocation(byteCount: slots &* size &* width, alignment: 64) { memory in
+      guard let spare = memory.baseAddress else { return }
+      forEachChunk(count: count, size: size) { chunk in
+        for m in models.indices {
+          masked[m] = applied(
+            to: models[m], base: base, chunk, model: m, scratch: spare + (m &+ 1) &* size &* width,
+            spare: spare, loops: loops)
+        }
+        body(
+          MaskedRun(
+            start: chunk.start, count: chunk.count, base: base.advanced(by: chunk.start),
+            models: masked, areChanges: false))
+      }
+    }
+  }
+
+  /// What the copies of masked elements take together: not more than stays in a core's own cache.
+  private static let copiedBytes = 1 << 16
+
   /// The chunk of `x` where elements are kept, and of `base` where they are dropped: in `scratch`,
   /// or where `x` is when all are kept. `spare` is another scratch.
-  func applied(
+  private func applied(
     to x: Elements, base: Elements, _ chunk: Chunk, model: Int,
     scratch: UnsafeMutableRawPointer, spare: UnsafeMutableRawPointer,
     loops: any InnerLoopSet.Type

@@ -61,6 +61,17 @@ protocol InnerLoopSet {
     of g: dfmk_input, _ x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
     n: Int
   )
+  static func addDifferenceProducts(
+    of x: dfmk_input, _ y: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
+    n: Int
+  )
+  static func accumulateProducts(
+    into acc: dfmk_output, _ x: dfmk_input, _ y: dfmk_input, minus b: dfmk_input, n: Int
+  )
+  static func addScaled(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
   static func firstInvalid16(
     _ x: UnsafeRawPointer, infinity: UInt16, refusingNegative: Bool, n: Int
   ) -> Int
@@ -92,17 +103,57 @@ protocol InnerLoopSet {
   )
   static func elect(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
-    scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+    numbers: UnsafePointer<Double>, changes: Bool, vote: Int, aggregate: Int, zeroSign: Double,
+    scale: Double, leastWeight: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func addTerms(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+    numbers: UnsafePointer<Double>, changes: Bool, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   )
   static func signBalance(
     base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
+    numbers: UnsafePointer<Double>, changes: Bool, vote: Int, n: Int
   ) -> Int
+  static func draws(
+    into out: UnsafeMutablePointer<UInt32>, n: Int, seed: UInt64, stream: UInt64, first: UInt64
+  )
+  static func key(at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> UInt64
+  static func orderKeys(of values: UnsafeMutableRawPointer, n: Int, wide: Bool) -> Int
+  static func countBelow(_ key: UInt64, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> Int
+  static func keep(
+    _ d: UnsafeMutablePointer<Double>, from low: UInt64, to high: UInt64,
+    keys: UnsafeRawPointer, n: Int, wide: Bool
+  )
+  static func keepByRank(
+    _ d: UnsafeMutablePointer<Double>, ranks: UnsafePointer<UInt32>,
+    draws: UnsafePointer<UInt32>, n: Int, lowest: Double, step: Double, rescales: Bool
+  )
+  static func differences(
+    into out: UnsafeMutablePointer<Double>, _ x: dfmk_input, minus b: dfmk_input, n: Int
+  )
+  static func spread(
+    into out: UnsafeMutablePointer<Double>, _ tau: UnsafePointer<Double>, stride: Int, count: Int,
+    n: Int, rounds: Bool
+  )
+  static func keep(
+    _ d: UnsafeMutablePointer<Double>, above threshold: Double, values: UnsafePointer<Double>,
+    n: Int
+  )
+  static func balances(
+    into out: UnsafeMutablePointer<Double>, _ tau: UnsafePointer<Double>, stride: Int, count: Int,
+    model: Int, n: Int, numbers: UnsafePointer<Double>, shift: Double, rounds: Bool, kind: Int
+  )
+  static func mergeBalanced(
+    into out: UnsafeMutablePointer<Double>, _ tau: UnsafePointer<Double>, stride: Int, count: Int,
+    n: Int, numbers: UnsafePointer<Double>, shift: Double, rounds: Bool, kind: Int
+  )
+  static func addMagnitudes(
+    of x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int
+  )
+  static func addSquares(
+    of x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int
+  )
 }
 
 extension DFMergeKernelsBaseline.InnerLoops: InnerLoopSet {}

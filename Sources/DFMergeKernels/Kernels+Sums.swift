@@ -30,9 +30,9 @@ extension Kernels {
   private static let blockSize = 1024
 
   /// A loop that adds whole steps of its operands to eight sums.
-  private typealias Adding = ([dfmk_input], UnsafeMutableRawPointer, Int) -> Void
+  typealias Adding = ([dfmk_input], UnsafeMutableRawPointer, Int) -> Void
 
-  private static func sum(of operands: [dfmk_input], _ count: Int, _ add: Adding) -> Double {
+  static func sum(of operands: [dfmk_input], _ count: Int, _ add: Adding) -> Double {
     guard count > 0 else { return 0 }
     return sumOfBlocks(0..<((count &- 1) / blockSize &+ 1)) { block in
       let start = block &* blockSize

@@ -6,7 +6,8 @@
 ///              bits of `|tau|` as an integer, its key, are in the order of the magnitudes.
 /// Result:      the largest `t` for which at least `rank` elements have `|tau| >= t`: exact, and
 ///              one of the magnitudes. More than `rank` elements have it when several equal `t`.
-/// Edge cases:  `rank <= 0` gives infinity; `rank >= count` gives 0, without a look at an element.
+/// Edge cases:  `rank <= 0` gives infinity; `rank >= count` gives 0, without a look at an element,
+///              but for `rank == count` where the result has to be exact.
 ///              NaN is below every number: it counts as 0, and ``MagnitudeHistogram/undefined``
 ///              says how many there were.
 /// Determinism: counts are integers; their sum depends neither on threads nor on tiles.
@@ -42,11 +43,12 @@ package struct MagnitudeSelection: Sendable {
   ///   - rank: k; 1 is the largest.
   ///   - count: the number of elements.
   ///   - isWide: whether some operand is F64, so that keys are those of doubles.
-  package init(rank: Int, of count: Int, isWide: Bool) {
+  ///   - isExact: whether the smallest magnitude is wanted, not only a number that none is below.
+  package init(rank: Int, of count: Int, isWide: Bool, isExact: Bool = false) {
     self.rank = rank
     if rank <= 0 {
       threshold = .infinity
-    } else if rank >= count {
+    } else if rank > count || (rank == count && !isExact) {
       threshold = 0
     } else {
       digit =

@@ -11,12 +11,14 @@
 /// A NaN difference that is not dropped gives NaN, whatever the vote.
 /// Source: TIES, Yadav et al. 2023, arXiv 2306.01708.
 package struct SignElection: Sendable, Hashable {
-  package enum Vote: Sendable, Hashable {
+  package enum Vote: Int, CaseIterable, Sendable, Hashable {
     /// The sign of the sum of the terms, those above and below 0 being summed apart. Terms that
     /// cancel are a tie in any order of the models, unless the sums of one sign round.
     case mass
     /// The sign that more terms have.
     case count
+    /// As `mass`, but of `tau_m` in place of the terms: factors have no say.
+    case plainMass
   }
   package enum Aggregate: Int, Sendable, Hashable {
     case mean
@@ -35,12 +37,17 @@ package struct SignElection: Sendable, Hashable {
   package var aggregate: Aggregate
   package var tie: Tie
   package var scale: Double
+  /// Means divide by it where the weights come to less.
+  package var leastWeight: Double
 
-  package init(vote: Vote, aggregate: Aggregate, tie: Tie, scale: Double = 1) {
+  package init(
+    vote: Vote, aggregate: Aggregate, tie: Tie, scale: Double = 1, leastWeight: Double = 0
+  ) {
     self.vote = vote
     self.aggregate = aggregate
     self.tie = tie
     self.scale = scale
+    self.leastWeight = leastWeight
   }
 }
 
@@ -48,23 +55,41 @@ package struct SignElection: Sendable, Hashable {
 package struct TaskVectorTerm: Sendable, Hashable {
   /// Elements with `|tau|` below it are trimmed; `tau` as ``MagnitudeSelection`` defines it.
   package var threshold: Double
+  /// Elements with `|tau|` at or above it are trimmed as well, unless it is infinite.
+  package var ceiling: Double
   /// f: multiplies `tau`.
   package var factor: Double
   /// w: counts in the divisor of a mean.
   package var weight: Double
 
-  package init(threshold: Double = 0, factor: Double, weight: Double = 1) {
+  package init(
+    threshold: Double = 0, ceiling: Double = .infinity, factor: Double, weight: Double = 1
+  ) {
     self.threshold = threshold
+    self.ceiling = ceiling
     self.factor = factor
     self.weight = weight
   }
 
-  /// The smallest `|x - b|` in double whose `tau` reaches the threshold.
-  ///
-  /// For `tau` rounded to float that is half-way from the float below the threshold, or just above
-  /// where that number is rounded down: so the loops compare doubles and need not round.
+  /// The smallest `|x - b|` in double whose `tau` reaches the threshold: so the loops compare doubles
+  /// and need not round.
   @inline(__always)
   func smallestKept(roundsToFloat: Bool) -> Double {
+    TaskVectorTerm.smallest(reaching: threshold, roundsToFloat: roundsToFloat)
+  }
+
+  /// The largest `|x - b|` in double whose `tau` is below the ceiling.
+  @inline(__always)
+  func largestKept(roundsToFloat: Bool) -> Double {
+    if ceiling == .infinity { return .infinity }
+    if ceiling <= 0 { return -1 }
+    return TaskVectorTerm.smallest(reaching: ceiling, roundsToFloat: roundsToFloat).nextDown
+  }
+
+  /// For `tau` rounded to float that is half-way from the float below the threshold, or just above
+  /// where that number is rounded down.
+  @inline(__always)
+  private static func smallest(reaching threshold: Double, roundsToFloat: Bool) -> Double {
     guard roundsToFloat, threshold > 0 else { return threshold }
     var float = Float(threshold)
     if Double(float) < threshold { float = float.nextUp }

@@ -1,34 +1,41 @@
 import CDFMergeShims
 
 // Sign election over task vectors: see `SignElection` of `DFMergeKernels` and `dfmerge_election.h`.
-// Of the models, only the elements are used; `numbers` holds a model's threshold, factor and weight,
-// one model after the other.
+// Of the models, only the elements are used, which are the differences from the base themselves
+// where they are `changes`; `numbers` holds a model's lower and upper threshold, factor and weight, one
+// model after the other.
 extension InnerLoops {
   /// `out = b + scale * a`, `a` being what the terms of the elected sign come to.
   ///
-  /// - `byCount`: the sign of most terms is elected, otherwise that of their sum.
-  /// - `aggregate`: 0 is `sum(v) / sum(w)`, 1 is `sum(v)`, 2 the largest by magnitude.
+  /// - `vote`: the sign that is elected: 0 that of the sum of the terms, 1 that of most terms, 2 that of
+  ///   the sum of the differences.
+  /// - `aggregate`: 0 is `sum(v) / max(sum(w), leastWeight)`, 1 is `sum(v)`, 2 the largest by magnitude.
   /// - `zeroSign`: 1, -1 or 0, the sign that is elected where the vote is a tie; 0 keeps nothing.
   @inline(never)
   package static func elect(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, aggregate: Int, zeroSign: Double,
-    scale: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+    numbers: UnsafePointer<Double>, changes: Bool, vote: Int, aggregate: Int, zeroSign: Double,
+    scale: Double, leastWeight: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
     // One loop for every combination: the choices are constants within it.
     @inline(__always)
-    func loop(_ byCount: Bool, _ aggregate: Int32) {
+    func loop(_ vote: Int32, _ aggregate: Int32) {
       dfmk_elect(
-        out, base, models, numbers, Int64(count), Int64(n), byCount, aggregate, zeroSign, scale,
-        noticed)
+        out, base, models, numbers, Int64(count), Int64(n), changes, vote, aggregate, zeroSign,
+        scale, leastWeight, noticed)
     }
-    switch (byCount, aggregate) {
-    case (false, 0): loop(false, 0)
-    case (false, 1): loop(false, 1)
-    case (false, _): loop(false, 2)
-    case (true, 0): loop(true, 0)
-    case (true, 1): loop(true, 1)
-    case (true, _): loop(true, 2)
+    @inline(__always)
+    func loops(_ vote: Int32) {
+      switch aggregate {
+      case 0: loop(vote, 0)
+      case 1: loop(vote, 1)
+      default: loop(vote, 2)
+      }
+    }
+    switch vote {
+    case 0: loops(0)
+    case 1: loops(1)
+    default: loops(2)
     }
   }
 
@@ -36,20 +43,26 @@ extension InnerLoops {
   @inline(never)
   package static func addTerms(
     into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+    numbers: UnsafePointer<Double>, changes: Bool, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
   ) {
-    dfmk_add_terms(out, base, models, numbers, Int64(count), Int64(n), noticed)
+    dfmk_add_terms(out, base, models, numbers, Int64(count), Int64(n), changes, noticed)
   }
 
   /// The number of elements whose vote is positive less the number of those whose vote is negative.
   @inline(never)
   package static func signBalance(
     base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
-    numbers: UnsafePointer<Double>, byCount: Bool, n: Int
+    numbers: UnsafePointer<Double>, changes: Bool, vote: Int, n: Int
   ) -> Int {
-    if byCount {
-      return Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), true))
+    @inline(__always)
+    func balance(_ vote: Int32) -> Int {
+      Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), changes, vote))
     }
-    return Int(dfmk_sign_balance(base, models, numbers, Int64(count), Int64(n), false))
+    return switch vote {
+    case 0: balance(0)
+    case 1: balance(1)
+    default: balance(2)
+    }
   }
 }

@@ -48,6 +48,62 @@ extension InnerLoops {
     sums.storeBytes(of: total, as: Doubles.self)
   }
 
+  /// Adds `(x - b) (y - b)` to eight sums in turn, doubles at `sums`; `x y` where there is no `b`.
+  @inline(never)
+  package static func addDifferenceProducts(
+    of x: dfmk_input, _ y: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer,
+    n: Int
+  ) {
+    var total = sums.load(as: Doubles.self)
+    var i = 0
+    if b.start == nil {
+      while i < n {
+        total = dfmk_added(total, dfmk_load(x, Int64(i)) * dfmk_load(y, Int64(i)))
+        i &+= stepSize
+      }
+    } else {
+      while i < n {
+        let origin = dfmk_load(b, Int64(i))
+        let first = dfmk_load(x, Int64(i)) - origin
+        total = dfmk_added(total, first * (dfmk_load(y, Int64(i)) - origin))
+        i &+= stepSize
+      }
+    }
+    sums.storeBytes(of: total, as: Doubles.self)
+  }
+
+  /// Adds `|x - b|` to eight sums in turn, doubles at `sums`; `|x|` where there is no `b`.
+  @inline(never)
+  package static func addMagnitudes(
+    of x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int
+  ) {
+    var total = sums.load(as: Doubles.self)
+    var i = 0
+    while i < n {
+      var d = dfmk_load(x, Int64(i))
+      if b.start != nil { d -= dfmk_load(b, Int64(i)) }
+      total = dfmk_added(total, dfmk_magnitude(d))
+      i &+= stepSize
+    }
+    sums.storeBytes(of: total, as: Doubles.self)
+  }
+
+  /// Adds `(x - b)^2` to eight sums in turn, doubles at `sums`; `x^2` where there is no `b`.
+  @inline(never)
+  package static func addSquares(
+    of x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int
+  ) {
+    var total = sums.load(as: Doubles.self)
+    var i = 0
+    while i < n {
+      var d = dfmk_load(x, Int64(i))
+      if b.start != nil { d -= dfmk_load(b, Int64(i)) }
+      total = dfmk_added(total, d * d)
+      i &+= stepSize
+    }
+    sums.storeBytes(of: total, as: Doubles.self)
+  }
+
   // The first of `n` elements, any number, that is not finite - nor negative where
   // `refusingNegative`, -0 excepted; -1 if there is none. These look at the bits as they are:
   // `infinity` are those of the element type's infinity.

@@ -66,6 +66,22 @@ package struct Matrix: Equatable, Sendable {
     return Matrix(uncheckedRows: columns, columns: rows, elements: result)
   }
 
+  /// Adds the elements of a matrix of the same shape; one of another shape adds nothing.
+  package mutating func add(_ other: Matrix) {
+    guard rows == other.rows, columns == other.columns else { return }
+    elements.withUnsafeMutableBufferPointer { own in
+      other.elements.withUnsafeBufferPointer { other in
+        for k in own.indices { own[k] += other[k] }
+      }
+    }
+  }
+
+  /// The bytes of a matrix's elements.
+  package static func byteCount(rows: Int, columns: Int) -> Int {
+    let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
+    return overflow || count > Int.max / 64 ? Int.max / 8 : count * 8
+  }
+
   /// The elements, to be changed in place.
   package mutating func withElements<Result>(
     _ body: (UnsafeMutableBufferPointer<Double>) -> Result

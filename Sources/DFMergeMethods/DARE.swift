@@ -15,8 +15,7 @@ package struct DARE: MergeMethod {
       "Yu et al. 2024 (arXiv 2311.03099), authors' code: drop rate 0.1, which is density 0.9. "
       + "Deviations: rescaling is on, as in the paper, while the authors' script leaves it to a "
       + "flag; the draws are a function of seed, tensor name, model number and element, so the "
-      + "result depends on the order of the models. mergekit's dare_linear scales to keep each "
-      + "tensor's L1 norm instead.",
+      + "result depends on the order of the models. rescale 'l1' is that of mergekit's dare_linear.",
     needsBase: true, needsFisher: false, isPermutationInvariant: false,
     options: [
       OptionSchema(
@@ -32,6 +31,12 @@ package struct DARE: MergeMethod {
     drops = try DropOptions(options)
   }
 
+  package var statistics: [ModelStatistic] { drops.statistics }
+
+  package func sums(_ tile: InputTile, _ request: SumsRequest) -> [Double] {
+    drops.rescale.sums(tile, mask: drops.mask(tile))
+  }
+
   package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     if drops.keepsAll {
@@ -39,44 +44,11 @@ package struct DARE: MergeMethod {
         into: tile.out, base: base, models: tile.models, coefficients: coefficients,
         count: tile.count)
     }
-    let terms = coefficients.indices.map {
-      TaskVectorTerm(factor: coefficients[$0] * drops.scale($0))
+    let terms = zip(coefficients, drops.scales(tile.statistics)).map {
+      TaskVectorTerm(factor: $0 * $1)
     }
     return Kernels.termSum(
       into: tile.out, base: base, models: tile.models, terms: terms,
-      mask: drops.mask(key: tile.tensorKey, offset: tile.offset), count: tile.count)
-  }
-}
-
-/// The options of dropping elements at random, shared by the methods that do.
-struct DropOptions: Sendable {
-  private let densities: [Double]
-  private let seed: UInt64
-  private let rescales: Bool
-
-  static let schema = [
-    OptionSchema(
-      "density", .numberPerModel(1e-6...1), default: .double(0.9),
-      "Probability with which an element is kept, to 32 bits."),
-    OptionSchema(
-      "rescale", .flag, default: .bool(true), "Divide what is kept by the density."),
-    OptionSchema("seed", .integer(0...Int.max), default: .int(0), "Seed of the draws."),
-  ]
-
-  /// From options that hold those of `schema`.
-  init(_ options: OptionValues) throws(DFMergeError) {
-    densities = try options.numberPerModel("density")
-    seed = UInt64(try options.integer("seed"))
-    rescales = try options.flag("rescale")
-  }
-
-  var keepsAll: Bool { densities.allSatisfy { $0 >= 1 } }
-
-  /// What the elements of a model that are kept are multiplied by.
-  func scale(_ model: Int) -> Double { rescales ? 1 / densities[model] : 1 }
-
-  func mask(key: UInt64, offset: Int) -> BernoulliMask? {
-    keepsAll
-      ? nil : BernoulliMask(seed: seed, tensorKey: key, offset: offset, densities: densities)
+      mask: drops.mask(tile.inputs), count: tile.count)
   }
 }

@@ -16,8 +16,8 @@ package struct DARETIES: MergeMethod {
     source:
       "Yu et al. 2024 (arXiv 2311.03099) and Yadav et al. 2023 (arXiv 2306.01708); combined as in "
       + "mergekit's dare_ties: weighted sum, tied votes positive. Deviations: elements kept are "
-      + "divided by the density, as in the paper, while mergekit scales to keep each tensor's L1 "
-      + "norm; draws as in method 'dare'.",
+      + "divided by the density, as in the paper, while mergekit's rescale is 'l1'; draws as in "
+      + "method 'dare'.",
     needsBase: true, needsFisher: false, isPermutationInvariant: false,
     options: DropOptions.schema + [
       OptionSchema(
@@ -27,33 +27,36 @@ package struct DARETIES: MergeMethod {
         "lambda", .number(-1e6...1e6), default: .double(1), "Multiplies the merged task vector."),
     ] + ElectionOptions.schema(aggregate: "sum", zeroSign: "positive"))
 
-  private let terms: [TaskVectorTerm]
+  private let weights: [Double]
   private let drops: DropOptions
   private let options: ElectionOptions
 
   package init(options: OptionValues, modelCount: Int) throws(DFMergeError) {
-    let drops = try DropOptions(options)
-    terms = try options.numberPerModel("weights").enumerated().map {
-      TaskVectorTerm(factor: $1 * drops.scale($0), weight: $1)
-    }
-    self.drops = drops
+    weights = try options.numberPerModel("weights")
+    drops = try DropOptions(options)
     self.options = try ElectionOptions(options)
   }
 
   package var statistics: [ModelStatistic] {
-    options.needsBalance(models: terms.count) ? [ElectionOptions.balance] : []
+    drops.statistics
+      + (options.needsBalance(models: weights.count) ? [options.statistic] : [])
   }
 
   package func sums(_ tile: InputTile, _ request: SumsRequest) -> [Double] {
-    options.balance(
-      tile, terms: terms, mask: drops.mask(key: tile.tensorKey, offset: tile.offset))
+    let mask = drops.mask(tile)
+    if drops.rescale.isAsked(by: request) { return drops.rescale.sums(tile, mask: mask) }
+    return options.balance(tile, terms: terms(tile.statistics), mask: mask)
   }
 
   package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     return Kernels.electedTaskVectors(
-      into: tile.out, base: base, models: tile.models, terms: terms,
-      election: options.election(tile.statistics),
-      mask: drops.mask(key: tile.tensorKey, offset: tile.offset), count: tile.count)
+      into: tile.out, base: base, models: tile.models, terms: terms(tile.statistics),
+      election: options.election(tile.statistics), mask: drops.mask(tile.inputs),
+      count: tile.count)
+  }
+
+  private func terms(_ statistics: [ModelStatistic: [Double]]) -> [TaskVectorTerm] {
+    zip(weights, drops.scales(statistics)).map { TaskVectorTerm(factor: $0 * $1, weight: $0) }
   }
 }

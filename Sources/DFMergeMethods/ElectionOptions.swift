@@ -3,9 +3,9 @@ import DFMergeKernels
 
 /// The options of a sign election, shared by the methods that hold one.
 struct ElectionOptions: Sendable {
-  /// How many elements of all tensors have a positive vote less how many have a negative one.
-  static let balance = ModelStatistic.sums(
-    SumsRequest("sign_balance", count: 1, scope: .model))
+  /// How many elements of all tensors have a positive vote less how many have a negative one: asked
+  /// for where ``needsBalance(models:)`` says so.
+  let statistic: ModelStatistic
 
   private let vote: SignElection.Vote
   private let aggregate: SignElection.Aggregate
@@ -30,7 +30,10 @@ struct ElectionOptions: Sendable {
   }
 
   /// From options that hold those of `schema` and the number `lambda`.
-  init(_ options: OptionValues) throws(DFMergeError) {
+  /// - Parameter ofWholeUnits: whether the method's tiles are whole units where votes are counted.
+  init(_ options: OptionValues, ofWholeUnits: Bool = false) throws(DFMergeError) {
+    statistic = .sums(
+      SumsRequest("sign_balance", count: 1, scope: .model, ofWholeUnits: ofWholeUnits))
     vote = options.word("election") == "count" ? .count : .mass
     aggregate =
       switch options.word("aggregate") {
@@ -45,9 +48,9 @@ struct ElectionOptions: Sendable {
   /// Whether the majority sign is needed: one model has no ties but zeros.
   func needsBalance(models: Int) -> Bool { zeroSign == "majority" && models > 1 }
 
-  /// What a tile adds to ``balance``. Whole numbers, so that the order of addition is free.
+  /// What a tile adds to ``statistic``. Whole numbers, so that the order of addition is free.
   func balance(
-    _ tile: InputTile, terms: [TaskVectorTerm], mask: BernoulliMask? = nil
+    _ tile: InputTile, terms: [TaskVectorTerm], mask: (any ElementMask)? = nil
   ) -> [Double] {
     guard let base = tile.base else { return [0] }
     let found = Kernels.signBalance(
@@ -61,7 +64,7 @@ struct ElectionOptions: Sendable {
     case "positive": tie = .positive
     case "negative": tie = .negative
     case "majority":
-      let balance = statistics[ElectionOptions.balance]?.first ?? 0
+      let balance = statistics[statistic]?.first ?? 0
       // As the authors' code has it: without a majority, what is not positive counts as negative,
       // but the largest element is multiplied by the sign, which is 0.
       tie = balance > 0 ? .positive : balance < 0 || aggregate != .largest ? .negative : .none

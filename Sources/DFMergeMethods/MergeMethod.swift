@@ -18,14 +18,27 @@ package protocol MergeMethod: Sendable {
   init(options: OptionValues, modelCount: Int) throws(DFMergeError)
 
   /// What `merge` reads from `InputTile.statistics`. They are found in this order, and those before
-  /// are in the tiles from which the next is found. As many, of the same kinds, for any options.
+  /// are in the tiles from which the next is found. Of the same kinds in the same places for any
+  /// options, of which some may ask for less.
   var statistics: [ModelStatistic] { get }
 
   /// What a tile of a tensor of this shape is at least.
   func unit(of shape: Shape) -> TileUnit
 
+  /// The same for a tensor of this name, for methods that go by names too; by default ``unit(of:)``.
+  func unit(of shape: Shape, named name: String) -> TileUnit
+
+  /// How the tensor that `outline` describes is made. Asked before anything is read, and again with
+  /// the same answer; `merge` relies on the shapes of its tile, for options by layer see all
+  /// outputs here and the merged ones there. Elementwise unless the method says otherwise.
+  /// - Throws: for options that cannot be carried out; shapes that do not fit are `.refused`.
+  func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly
+
   /// The memory that a call for a tile of `count` elements of a tensor of `shape` takes.
   func memory(count: Int, shape: Shape) -> TileMemory
+
+  /// The same for a tensor of this name; by default ``memory(count:shape:)``.
+  func memory(count: Int, shape: Shape, named name: String) -> TileMemory
 
   /// Writes `tile.out`. A pure function of the tile: no input or output, no threads, and the same
   /// bits for any way of cutting a tensor into tiles that are its units. Returns what its kernels
@@ -37,8 +50,15 @@ package protocol MergeMethod: Sendable {
   /// that the order of the additions is fixed.
   func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double]
 
-  /// Writes the `tile.count` values among which the selection number `index` of `request` finds the
-  /// one of its rank. Of any sign; infinities are ordered, NaN is refused unless it is allowed, and
+  /// What each tensor gets of the sums of `request`, which has the scope `tensor`: what was summed
+  /// over it, or numbers that come of comparing it with the others.
+  /// - Parameter tensors: in the order of their names; those that the request was made for.
+  /// - Returns: as many lists of numbers, which are then in the tiles' statistics.
+  func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]]
+
+  /// Writes the `tile.count` values of list `index` of `request`, among which selections find those
+  /// of their ranks; see ``RankRequest/values``. Of any sign; infinities are ordered, NaN is refused
+  /// unless it is allowed, and
   /// then ranks below all.
   func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,
@@ -56,9 +76,19 @@ package protocol MergeMethod: Sendable {
 extension MergeMethod {
   package var statistics: [ModelStatistic] { [] }
   package func unit(of shape: Shape) -> TileUnit { .elements }
+  package func unit(of shape: Shape, named name: String) -> TileUnit { unit(of: shape) }
   package func memory(count: Int, shape: Shape) -> TileMemory { TileMemory() }
+  package func memory(count: Int, shape: Shape, named name: String) -> TileMemory {
+    memory(count: count, shape: shape)
+  }
+  package func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly {
+    .elementwise
+  }
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
+  }
+  package func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]] {
+    tensors.map(\.sums)
   }
   package func rankedValues(
     _ tile: InputTile, _ request: RankRequest, index: Int,

@@ -15,17 +15,46 @@ public struct MethodInfo: Sendable {
   public let needsBase: Bool
   /// Whether the base's elements are read where a base is given; always true with `needsBase`.
   public let usesBase: Bool
-  public let needsFisher: Bool
+  /// What it takes with each model beside the weights.
+  public let modelData: ModelData
   /// How many models it takes.
   public let modelCounts: ClosedRange<Int>
   /// Whether another order of the models gives the same result up to the last bit.
   public let isPermutationInvariant: Bool
+  /// Whether it is for adapters: tensors that are no LoRA factors are averaged.
+  public let isForAdapters: Bool
+  /// Whether the result has the adapters' scaling in its factors, so that its own `lora_alpha` is its
+  /// rank; otherwise that of the adapters holds for it too.
+  public let foldsScaling: Bool
+  /// Whether tensors of the result may have other shapes than those of the inputs.
+  public let changesShapes: Bool
+  /// Whether models that all equal the base give the base with default options; where none is read,
+  /// whether models that equal each other give that model. Up to rounding.
+  public let keepsEqualModels: Bool
+  /// Whether base and models multiplied by a positive number give the result multiplied by it; for
+  /// powers of two up to the last bit.
+  public let scalesWithInputs: Bool
   public let options: [OptionSchema]
+
+  /// Whether it takes Fisher values with each model.
+  public var needsFisher: Bool { modelData == .fisher }
+
+  /// What comes with each model.
+  public enum ModelData: String, Sendable {
+    case none
+    /// Diagonal Fisher values, in the shapes of the tensors.
+    case fisher
+    /// Gram matrices of the inputs of linear layers, by the names of their weights: `[i, i]` for a
+    /// weight `[o, i]`.
+    case gram
+  }
 
   package init(
     id: String, title: String, formula: String, summary: String, source: String,
-    needsBase: Bool, usesBase: Bool = false, needsFisher: Bool,
+    needsBase: Bool, usesBase: Bool = false, needsFisher: Bool, needsGram: Bool = false,
     modelCounts: ClosedRange<Int> = 1...Int.max, isPermutationInvariant: Bool = true,
+    isForAdapters: Bool = false, foldsScaling: Bool = false, changesShapes: Bool = false,
+    keepsEqualModels: Bool = true, scalesWithInputs: Bool = true,
     options: [OptionSchema]
   ) {
     self.id = id
@@ -35,9 +64,14 @@ public struct MethodInfo: Sendable {
     self.source = source
     self.needsBase = needsBase
     self.usesBase = needsBase || usesBase
-    self.needsFisher = needsFisher
+    modelData = needsFisher ? .fisher : needsGram ? .gram : .none
+    self.isForAdapters = isForAdapters
+    self.foldsScaling = foldsScaling
+    self.changesShapes = changesShapes
     self.modelCounts = modelCounts
     self.isPermutationInvariant = isPermutationInvariant
+    self.keepsEqualModels = keepsEqualModels
+    self.scalesWithInputs = scalesWithInputs
     self.options = options
   }
 
@@ -48,8 +82,12 @@ public struct MethodInfo: Sendable {
       "id": .string(id), "title": .string(title), "formula": .string(formula),
       "summary": .string(summary), "source": .string(source), "needs_base": .bool(needsBase),
       "uses_base": .bool(usesBase), "needs_fisher": .bool(needsFisher),
+      "model_data": .string(modelData.rawValue), "for_adapters": .bool(isForAdapters),
+      "changes_shapes": .bool(changesShapes),
       "least_models": .int(Int64(modelCounts.lowerBound)),
       "most_models": most == Int.max ? .null : .int(Int64(most)),
+      "permutation_invariant": .bool(isPermutationInvariant),
+      "keeps_equal_models": .bool(keepsEqualModels), "scales_with_inputs": .bool(scalesWithInputs),
       "options": .array(options.map(\.json)),
     ])
   }

@@ -5,12 +5,32 @@ public enum MethodRegistry {
   /// One line per method, in alphabetical order of their ids.
   package static let methods: [any MergeMethod.Type] = [
     WeightedAverage.self,
+    Breadcrumbs.self,
+    BreadcrumbsTIES.self,
+    CoPA.self,
     DARE.self,
     DARETIES.self,
+    DELLA.self,
+    DELLALinear.self,
     DFMergeCombine.self,
     FisherMerging.self,
+    IsoC.self,
+    IsoCTS.self,
+    KarcherMean.self,
+    LoRAConcatenation.self,
+    LoRALinear.self,
+    LoRASVD.self,
+    ModelStock.self,
+    MultiSLERP.self,
+    NuSLERP.self,
+    Passthrough.self,
+    PCB.self,
+    RegMean.self,
+    SCE.self,
+    SLERP.self,
     TaskArithmetic.self,
     TIES.self,
+    TSVM.self,
   ]
 
   /// What each method is and takes, in alphabetical order of ids.

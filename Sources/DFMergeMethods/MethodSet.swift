@@ -26,8 +26,51 @@ package struct MethodSet: Sendable {
     places.isEmpty ? instances[0] : instances[places[entry]]
   }
 
-  /// What the instances ask for, place by place: as many for every instance.
-  package var statistics: [[ModelStatistic]] {
-    instances[0].statistics.indices.map { place in instances.map { $0.statistics[place] } }
+  /// The most statistics that an instance asks for.
+  package var placeCount: Int { instances.reduce(0) { max($0, $1.statistics.count) } }
+
+  /// What the instance of tensor number `entry` asks for at a place of its statistics; nil for
+  /// nothing.
+  package func statistic(of entry: Int, at place: Int) -> ModelStatistic? {
+    let own = self[entry].statistics
+    return place < own.count ? own[place] : nil
+  }
+
+  /// What is found by passes of its own at a place of the statistics: what instances ask for alike
+  /// once, and all sums together.
+  package func passes(at place: Int) -> [ModelStatistic] {
+    var found: [ModelStatistic] = []
+    for instance in instances where place < instance.statistics.count {
+      let statistic = instance.statistics[place]
+      if case .sums(let request) = statistic {
+        let shared = found.firstIndex {
+          if case .sums(let other) = $0 {
+            other.ofWholeUnits == request.ofWholeUnits
+          } else {
+            false
+          }
+        }
+        guard let shared else {
+          found.append(statistic)
+          continue
+        }
+        // The one that takes most memory stands for all.
+        if case .sums(let other) = found[shared], other.count < request.count {
+          found[shared] = statistic
+        }
+      } else if !found.contains(statistic) {
+        found.append(statistic)
+      }
+    }
+    return found
+  }
+
+  /// The instances of the given tensors, each with the places of its own in that list.
+  package func instances(of entries: [Int]) -> [(any MergeMethod, [Int])] {
+    var byInstance: [Int: [Int]] = [:]
+    for (place, entry) in entries.enumerated() {
+      byInstance[places.isEmpty ? 0 : places[entry], default: []].append(place)
+    }
+    return byInstance.map { (instances[$0.key], $0.value) }
   }
 }

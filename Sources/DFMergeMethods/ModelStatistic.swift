@@ -1,3 +1,5 @@
+import DFMergeCore
+
 /// A figure over all merged tensors of each model, with a fixed order of summation.
 package enum ModelStatistic: Hashable, Sendable {
   /// `sum(F_m^2)` for each model m.
@@ -6,6 +8,11 @@ package enum ModelStatistic: Hashable, Sendable {
   /// `densities[m]` of them; see `MagnitudeSelection`.
   case taskVectorThreshold(
     densities: [Double], scope: StatisticScope, keeping: KeptCount = .floor)
+  /// Magnitudes `|theta_m - theta0|` of the ranks that ``MergeMethod/rank(_:index:count:statistics:)``
+  /// says: selection `index` looks at model `index % models`, and the count is a multiple of the
+  /// number of models. All are found together; see `MagnitudeSelection`. A rank of 0 or less gives
+  /// infinity, one above the count 0.
+  case taskVectorRanks(RankRequest)
   /// Numbers that the method adds up; see ``MergeMethod/sums(_:_:)``.
   case sums(SumsRequest)
   /// Values of given ranks among numbers that the method computes; see
@@ -20,7 +27,7 @@ package enum ModelStatistic: Hashable, Sendable {
     case .taskVectorThreshold(let densities, _, let keeping):
       keeping.isAll(densities) ? 0 : doubles ? 3 : 2
     case .sums: 1
-    case .ranks: doubles ? 3 : 2
+    case .ranks, .taskVectorRanks: doubles ? 3 : 2
     }
   }
 
@@ -47,6 +54,20 @@ package struct SumsRequest: Hashable, Sendable {
   }
 }
 
+/// What a method's sums over one tensor came to.
+package struct TensorSums: Sendable {
+  package let name: String
+  /// The shape of what is merged of the tensor.
+  package let shape: Shape
+  package let sums: [Double]
+
+  package init(name: String, shape: Shape, sums: [Double]) {
+    self.name = name
+    self.shape = shape
+    self.sums = sums
+  }
+}
+
 /// Order statistics of numbers that a method computes from each element of its inputs: exact among
 /// these numbers as floats, as doubles where an operand is F64. Compare with
 /// ``InputTile/ranked(_:)``.
@@ -55,12 +76,23 @@ package struct RankRequest: Hashable, Sendable {
   package let name: String
   /// How many selections there are: one per model, for example.
   package let count: Int
+  /// How many lists of values there are: selection `index` looks at list `index % values`, and those
+  /// that look at the same one share the work.
+  package let values: Int
   package let scope: StatisticScope
+  /// The options that ranks and values depend on, where the scope is the model: instances with other
+  /// ones then have other requests, each of which is found over all tensors.
+  package let parameters: [Double]
 
-  package init(_ name: String, count: Int, scope: StatisticScope) {
+  package init(
+    _ name: String, count: Int, values: Int? = nil, scope: StatisticScope,
+    parameters: [Double] = []
+  ) {
     self.name = name
     self.count = count
+    self.values = max(min(values ?? count, count), 1)
     self.scope = scope
+    self.parameters = scope == .model ? parameters : []
   }
 }
 

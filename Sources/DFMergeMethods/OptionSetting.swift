@@ -103,7 +103,7 @@ indirect enum OptionSetting: Sendable {
   }
 
   /// Whether `part` is part of `name`, byte by byte.
-  private static func contains(_ name: String, _ part: String) -> Bool {
+  static func contains(_ name: String, _ part: String) -> Bool {
     let text = Array(name.utf8)
     let wanted = Array(part.utf8)
     guard !wanted.isEmpty else { return true }

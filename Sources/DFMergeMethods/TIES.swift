@@ -55,7 +55,7 @@ package struct TIES: MergeMethod {
 
   package var statistics: [ModelStatistic] {
     options.needsBalance(models: weights.count)
-      ? [threshold, ElectionOptions.balance] : [threshold]
+      ? [threshold, options.statistic] : [threshold]
   }
 
   package func sums(_ tile: InputTile, _ request: SumsRequest) -> [Double] {

@@ -147,7 +147,7 @@ package struct TensorOptions: Sendable {
     _ value: JSONValue, _ option: OptionSchema, _ name: String
   ) throws(DFMergeError) -> Entry? {
     switch option.kind {
-    case .number, .integer, .flag, .choice, .numberOrChoice:
+    case .number, .integer, .flag, .choice, .flagOrChoice, .numberOrChoice:
       return .all(try OptionSetting(value, owner: name))
     case .numberPerModel:
       if let items = value.arrayValue, !OptionSetting.isFilters(value) {

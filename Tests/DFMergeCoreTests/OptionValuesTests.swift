@@ -9,6 +9,7 @@ import Testing
     OptionSchema("flag", .flag, default: .bool(true), "f"),
     OptionSchema("word", .choice(["x", "y"]), default: .string("x"), "w"),
     OptionSchema("either", .numberOrChoice(0...1, ["auto"]), default: .string("auto"), "e"),
+    OptionSchema("scaled", .flagOrChoice(["l1"]), default: .bool(true), "s"),
     OptionSchema("each", .numberPerModel(-2...2), default: .double(1), "m"),
     OptionSchema("span", .intervalPerModel(-9...9), default: .array([.int(0), .int(1)]), "s"),
     OptionSchema("tasks", .names, default: .array([.string("t")]), "t"),
@@ -32,6 +33,14 @@ import Testing
     #expect(values.names("tasks") == ["t"])
   }
 
+  @Test func testAFlagOrAWord() throws {
+    #expect(try values("{}").flag("scaled"))
+    #expect(try values("{}").word("scaled") == nil)
+    #expect(try values("{\"scaled\":false}").flag("scaled") == false)
+    #expect(try values("{\"scaled\":\"l1\"}").word("scaled") == "l1")
+    #expect(schema.first { $0.name == "scaled" }?.json["choices"] == .array([.string("l1")]))
+  }
+
   @Test func testPerModelValues_comeInModelOrder() throws {
     #expect(try values("{\"each\":[0.5,-1]}").numberPerModel("each") == [0.5, -1])
     #expect(try values("{\"each\":{\"b\":2,\"a\":1}}").numberPerModel("each") == [1, 2])
@@ -42,7 +51,8 @@ import Testing
   @Test(arguments: [
     "{\"number\":2}", "{\"number\":\"1\"}", "{\"count\":2.5}", "{\"count\":0}", "{\"flag\":1}",
     "{\"word\":\"z\"}", "{\"either\":\"z\"}", "{\"either\":7}", "{\"each\":[1]}",
-    "{\"each\":{\"a\":1}}", "{\"each\":{\"a\":1,\"b\":2,\"c\":3}}", "{\"each\":3}",
+    "{\"scaled\":\"l2\"}", "{\"scaled\":1}", "{\"each\":{\"a\":1}}",
+    "{\"each\":{\"a\":1,\"b\":2,\"c\":3}}", "{\"each\":3}",
     "{\"span\":[1,0]}", "{\"span\":[1,1]}", "{\"span\":[1]}", "{\"span\":{\"a\":[0,1]}}",
     "{\"tasks\":[\"a\",\"a\"]}", "{\"tasks\":[\"\"]}", "{\"tasks\":[1]}", "{\"weights\":[1]}",
     "{\"number\":null}",

@@ -133,9 +133,9 @@ struct CPULevelTests {
       return withUnsafeBytes(of: found.threshold) { Array($0) }
     }
     compare("selected, \(input)") {
-      let found = Kernels.largestMagnitude(
-        rank: 300, model.elements, base: base.elements, count: Self.count)
-      return withUnsafeBytes(of: found.threshold) { Array($0) }
+      let found = Kernels.largestMagnitudes(
+        [300], model.elements, base: base.elements, count: Self.count)
+      return withUnsafeBytes(of: found.thresholds[0]) { Array($0) }
     }
   }
 
@@ -194,6 +194,12 @@ struct CPULevelTests {
         return withUnsafeBytes(of: sum.bitPattern) { Array($0) }
       }
       let weights = Numbers(sample(count, seed: 6), .f32, misalignment: 1)
+      compare("Gram matrix, \(input), \(count)") {
+        let found = Kernels.gram(
+          of: [numbers.elements, weights.elements], minus: numbers.elements, count: count)
+        let plain = Kernels.gram(of: [numbers.elements, weights.elements], count: count)
+        return (found + plain).withUnsafeBytes { Array($0) }
+      }
       compare("inner product, \(input), \(count)") {
         let sum = Kernels.dot(
           numbers.elements, weights.elements, minus: numbers.elements, count: count)

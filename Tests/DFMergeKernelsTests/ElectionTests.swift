@@ -25,7 +25,9 @@ struct ElectionCase {
     }
     terms = (0..<models).map {
       TaskVectorTerm(
-        threshold: thresholds ? [0.25, 0.4, 0, 0.7][$0 % 4] : 0, factor: [1, 0.5, 2, 0][$0 % 4],
+        threshold: thresholds ? [0.25, 0.4, 0, 0.7][$0 % 4] : 0,
+        ceiling: thresholds ? [.infinity, 1.5, 0.8, 0.75][$0 % 4] : .infinity,
+        factor: [1, 0.5, 2, 0][$0 % 4],
         weight: [1, 2, 0.5, 0][$0 % 4])
     }
   }
@@ -40,7 +42,10 @@ struct ElectionCase {
       let isWide = x.dtype == .f64 || base.dtype == .f64
       let magnitude = abs(isWide ? tau : Double(Float(x[i]) - Float(base[i])))
       if let mask, !isKept(mask, m, i) { return nil }
-      return magnitude < terms[m].threshold ? nil : terms[m].factor * tau
+      let isTrimmed =
+        magnitude < terms[m].threshold
+        || (magnitude >= terms[m].ceiling && terms[m].ceiling.isFinite)
+      return isTrimmed ? nil : terms[m].factor * tau
     }
   }
 

@@ -46,6 +46,22 @@ struct PolarTests {
     }
   }
 
+  @Test func aCutoffLeavesDirectionsOut() throws {
+    let (u, v) = (try orthonormal(40, 5, seed: 1), try orthonormal(25, 5, seed: 2))
+    let values = [3, 1, 0.5, 1e-9, 1e-10]
+    let a = try composed(u, values, v.transposed)
+    let kept = try composed(u, [1, 1, 1, 0, 0], v.transposed)
+    #expect(try distance(PolarFactor(a, cutoff: 1e-8).factor, kept) < 1e-12)
+    #expect(try distance(PolarFactor(a.transposed, cutoff: 1e-8).factor, kept.transposed) < 1e-12)
+    let well = try composed(u, [3, 1, 0.5, 0.4, 0.1], v.transposed)
+    #expect(
+      try distance(
+        PolarFactor(well, cutoff: 0.1).factor, composed(u, [1, 1, 1, 1, 0], v.transposed))
+        < 1e-12)
+    let nothing = try PolarFactor(Matrix(rows: 4, columns: 3), cutoff: 0)
+    #expect(nothing.factor.elements.allSatisfy { $0 == 0 })
+  }
+
   @Test func everyLevelGivesTheSameBits() throws {
     defer { CPULevel.select(CPULevel.available.last ?? .baseline) }
     let a = try randomMatrix(130, 120, seed: 6)

@@ -35,9 +35,10 @@ int32_t dfmd_svd(int32_t level, const double *a, int64_t rows, int64_t columns, 
                  double *u, double *s, double *vt);
 
 /** U VT of the thin singular value decomposition of a (rows x columns), in `factor` of the same
- * shape, and in `s` all singular values, falling. */
-int32_t dfmd_polar(int32_t level, const double *a, int64_t rows, int64_t columns, double *factor,
-                   double *s);
+ * shape, and in `s` all singular values, falling. Directions whose singular value is at most
+ * `cutoff` times the largest are left out; with a negative cutoff, none are. */
+int32_t dfmd_polar(int32_t level, const double *a, int64_t rows, int64_t columns, double cutoff,
+                   double *factor, double *s);
 
 /** x with a x = b: a is symmetric, n x n, and only its lower triangle is read; b and x are
  * n x columns. Where a is not positive definite, x is the solution of least norm among those of

@@ -131,6 +131,9 @@ DFMK_INLINE _Bool dfmk_some_outside(dfmk_words b, uint32_t low, uint32_t high) {
 /** Square roots, rounded correctly; NaN for negative numbers. */
 DFMK_INLINE dfmk_doubles dfmk_square_root(dfmk_doubles v) { return __builtin_elementwise_sqrt(v); }
 
+/** The numbers without their signs. */
+DFMK_INLINE dfmk_doubles dfmk_magnitude(dfmk_doubles v) { return __builtin_elementwise_abs(v); }
+
 /** Whether some of `v` is 0. */
 DFMK_INLINE _Bool dfmk_has_zero(dfmk_doubles v) { return __builtin_reduce_or(v == 0) != 0; }
 

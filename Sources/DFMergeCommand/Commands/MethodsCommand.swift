@@ -92,6 +92,8 @@ struct MethodsCommand: ReportingCommand {
     case .byteSize: return "a number of bytes, or a text such as 300MB"
     case .flag: return "true or false"
     case .choice(let words): return words.joined(separator: " | ")
+    case .flagOrChoice(let words):
+      return "true, false or \(words.joined(separator: " | "))"
     case .numberOrChoice(let limits, let words):
       return "a number\(range(limits)), or \(words.joined(separator: " | "))"
     case .numberPerModel(let limits): return "a number\(range(limits)), for all or for each model"

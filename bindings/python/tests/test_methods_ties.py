@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from conftest import near, random_weights
+from task_vector_models import (
+    DTYPES,
+    Vector,
+    Weights,
+    assert_close,
+    case,
+    draws,
+    flat,
+    numbers,
+    task_vectors,
+    unflat,
+)
 
 import dfmerge
-
-DTYPES = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
-Weights = dict[str, np.ndarray[Any, Any]]
-Vector = np.ndarray[Any, Any]
-
-
-def case(seed: int, models: int, dtype: Any, grid: float | None = None) -> list[Weights]:
-    """A base and fine-tunes of it; on a grid, equal magnitudes and exact ties are common."""
-    rng = np.random.default_rng(seed)
-    base = random_weights(rng, 12) | {"large": rng.normal(size=(300, 70)).astype(np.float32)}
-    family = [base] + [near(rng, base) for _ in range(models)]
-    if grid is not None:
-        family = [{k: np.round(v / grid) * grid for k, v in one.items()} for one in family]
-    return [{k: np.asarray(v, dtype) for k, v in one.items()} for one in family]
-
-
-def task_vectors(family: list[Weights]) -> list[Weights]:
-    """theta_m - theta0: in F32 arithmetic as published code has it, in F64 for F64."""
-    wide = np.float64 if family[0]["large"].dtype == np.float64 else np.float32
-    base = {name: value.astype(wide) for name, value in family[0].items()}
-    return [{k: v.astype(wide) - base[k] for k, v in one.items()} for one in family[1:]]
-
-
-def flat(weights: Weights) -> Vector:
-    return np.concatenate([weights[name].ravel() for name in sorted(weights)])
-
-
-def unflat(vector: Vector, like: Weights) -> Weights:
-    result, start = {}, 0
-    for name in sorted(like):
-        result[name] = vector[start : start + like[name].size].reshape(like[name].shape)
-        start += like[name].size
-    return result
-
 
 def authors_ties(family: list[Weights], density: float, aggregate: str, scale: float) -> Weights:
     """The authors' three steps: top-k mask by kthvalue, resolved signs, disjoint merge."""
@@ -91,23 +67,6 @@ def mergekit_ties(
     return merged
 
 
-def numbers(value: Any) -> Vector:
-    """An array of the package, which has BF16 as torch tensors, in float64."""
-    if hasattr(value, "detach"):
-        value = value.double().numpy()
-    return np.asarray(value, np.float64)
-
-
-def assert_close(found: dict[str, Any], expected: Weights, dtype: Any) -> None:
-    """Within one rounding to `dtype`, which holds no result exactly."""
-    assert set(found) == set(expected)
-    unit = float(ml_dtypes.finfo(dtype).eps)
-    for name, value in expected.items():
-        error = np.abs(numbers(found[name]) - value)
-        # Twice half a unit, for the neighbour where the exact value is half-way.
-        assert np.all(error <= unit * np.abs(value) + 1e-7), (name, error.max(initial=0))
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("aggregate", ["mean", "sum", "max"])
 @pytest.mark.parametrize("density", [0.01, 0.2, 0.7])
@@ -148,34 +107,9 @@ def test_exactly_as_many_are_kept_as_the_density_says(trim: str) -> None:
 # --- DARE ----------------------------------------------------------------------------------------
 
 
-def philox(seed: int, stream: int, blocks: Vector) -> Vector:
-    """Philox4x32-10: four words for each block number, as rows."""
-    low = np.uint64(0xFFFFFFFF)
-    c = [blocks & low, blocks >> np.uint64(32)]
-    c += [np.full_like(blocks, stream & 0xFFFFFFFF), np.full_like(blocks, stream >> 32)]
-    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
-    for _ in range(10):
-        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [
-            (p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k0),
-            p1 & low,
-            (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k1),
-            p0 & low,
-        ]
-        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return np.stack(c)
-
-
 def keep(name: str, model: int, count: int, density: float, seed: int) -> Vector:
-    """Which elements of a tensor a model keeps, from the documented definition."""
-    stream = 0xCBF29CE484222325
-    for byte in name.encode():
-        stream = (stream ^ byte) * 0x100000001B3 % 2**64
-    stream = (stream + model * 0x9E3779B97F4A7C15) % 2**64
-    element = np.arange(count, dtype=np.uint64)
-    words = philox(seed, stream, element // np.uint64(32) * np.uint64(8) + element % np.uint64(8))
-    draws = words[(element // np.uint64(8) % np.uint64(4)).astype(int), np.arange(count)]
-    return draws < np.uint64(round(density * 2**32))
+    """Which elements of a tensor a model keeps."""
+    return draws(name, model, count, seed) < np.uint64(round(density * 2**32))
 
 
 def masked(family: list[Weights], densities: list[float], seed: int) -> list[Weights]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from . import _arrays, _ffi
@@ -84,6 +86,7 @@ def merge(
     *,
     options: Mapping[str, Any] | None = None,
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    grams: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     progress: bool = True,
     **settings: Any,
@@ -104,6 +107,9 @@ def merge(
         :func:`methods` for names, ranges and defaults.
     fishers : mapping or sequence, optional
         Diagonal Fisher values of each model, for methods that need them.
+    grams : mapping or sequence, optional
+        Gram matrices of each model's linear layers, by the names of their weights, for methods that
+        need them; see :func:`dfmerge.torch.gram`.
     out : path or mapping of str to arrays, optional
         Where to write. A path that ends in ``.safetensors`` is a file; any other is a Hugging Face
         folder, with the base's configuration and tokenizer copied. Files are complete afterwards,
@@ -137,7 +143,7 @@ def merge(
         On Ctrl-C, once the merge has stopped: at once, but for what a disk still takes. Files are
         as they were; complete only where it comes while they are given their names.
     """
-    job = _Job(base, models, method, options, fishers, out, settings)
+    job = _Job(base, models, method, options, _data(fishers, grams), out, settings)
     with job.claimed():
         report = job.run(progress)
     if job.path is not None:
@@ -155,6 +161,7 @@ def plan(
     *,
     options: Mapping[str, Any] | None = None,
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    grams: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Plan:
@@ -170,7 +177,8 @@ def plan(
         ``peak_memory`` beyond inputs and outputs in memory, ``bytes_read``, ``bytes_written``,
         ``seconds``.
     """
-    return _Job(base, models, method, options, fishers, out, settings, plans=True).plan()
+    data = _data(fishers, grams)
+    return _Job(base, models, method, options, data, out, settings, plans=True).plan()
 
 
 class Plan(dict[str, Any]):
@@ -228,7 +236,11 @@ class _Job:
             if out is None:
                 # The layout is the base's, so what only a model has would be lost unseen.
                 settings.setdefault("extra", "error")
-                self.target = _outputs(self._base or self._models[0], settings.get("dtype"))
+                self.target = _outputs(
+                    self._base or self._models[0],
+                    settings.get("dtype"),
+                    self._reshaped(settings) if _changes_shapes(method) else {},
+                )
             else:
                 self.target = dict(out)
             once, aliases = _once(self.target, _names(self._base or self._models[0]))
@@ -238,6 +250,12 @@ class _Job:
                 self._models = self._read(named, by_name, aliases)
                 self._fishers = _fishers(fishers, list(named), aliases)
         self._settings = encoded(settings, "settings")
+
+    def _reshaped(self, settings: Mapping[str, Any]) -> dict[str, list[int]]:
+        """The shapes of tensors of the result that are not the reference's."""
+        self._settings = encoded(settings, "settings")
+        found: dict[str, list[int]] = parsed(lib.dfm_merge_plan, *self._arguments())["reshaped"]
+        return found
 
     @staticmethod
     def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
@@ -366,28 +384,50 @@ def dtype_name(dtype: Any) -> str:
     return found if found in _FLOATS else text
 
 
+def _data(fishers: Any, grams: Any) -> Any:
+    """What comes with the models; the library knows by the method which of the two it is."""
+    if fishers is not None and grams is not None:
+        raise TypeError("fishers and grams were given; a method takes one of them")
+    return fishers if grams is None else _Grams(grams)
+
+
+@dataclass(frozen=True)
+class _Grams:
+    """What was given as Gram matrices, for messages."""
+
+    given: Any
+
+
 def _fishers(fishers: Any, names: list[str], aliases: Mapping[str, str] | None = None) -> list[Any]:
     if fishers is None:
         return []
+    argument, what = "fishers", "Fisher"
+    if isinstance(fishers, _Grams):
+        argument, what, fishers = "grams", "Gram matrices", fishers.given
     if isinstance(fishers, Mapping):
         if set(fishers) != set(names):
             raise ValueError(
-                f"fishers are given for {sorted(fishers)} but the models are {sorted(names)}; "
+                f"{argument} are given for {sorted(fishers)} but the models are {sorted(names)}; "
                 "give one for each model"
             )
         fishers = [fishers[name] for name in names]
     if len(fishers) != len(names):
         raise ValueError(
-            f"fishers has the length {len(fishers)} but there are {len(names)} models; "
+            f"{argument} has the length {len(fishers)} but there are {len(names)} models; "
             "give one for each model, in their order"
         )
     return [
-        read(source, f"the Fisher of {name}", aliases)
+        read(source, f"the {what} of {name}", aliases)
         for name, source in zip(names, fishers, strict=True)
     ]
 
 
-def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
+@functools.cache
+def _changes_shapes(method: str) -> bool:
+    return any(info["id"] == method and info["changes_shapes"] for info in methods())
+
+
+def _outputs(reference: Any, dtype: str | None, shapes: Mapping[str, list[int]]) -> dict[str, Any]:
     outputs = {}
     for entry in parsed(lib.dfm_weights_describe, reference.handle.value):
         name = entry["name"]
@@ -396,5 +436,6 @@ def _outputs(reference: Any, dtype: str | None) -> dict[str, Any]:
         chosen = entry["dtype"] if kept or dtype not in _FLOATS else str(dtype)
         source = getattr(reference, "tensors", {}).get(name)
         like_torch = source is not None and _arrays.is_torch(source)
-        outputs[name] = _arrays.empty(BY_NAME[chosen], tuple(entry["shape"]), like_torch, name)
+        shape = tuple(shapes.get(name, entry["shape"]))
+        outputs[name] = _arrays.empty(BY_NAME[chosen], shape, like_torch, name)
     return outputs

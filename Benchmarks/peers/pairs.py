@@ -1,0 +1,8 @@
+"""All pairs."""
+
+from __future__ import annotations
+
+import fusion_pairs
+import mergekit_pairs
+
+PAIRS = [*mergekit_pairs.PAIRS, *fusion_pairs.PAIRS]

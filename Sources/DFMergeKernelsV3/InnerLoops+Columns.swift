@@ -1,0 +1,1 @@
+../DFMergeKernelsBaseline/InnerLoops+Columns.swift

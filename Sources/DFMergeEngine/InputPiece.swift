@@ -21,12 +21,19 @@ struct InputPiece {
       models.append(try buffer.elements(view, from: piece.offset, count: piece.count))
     }
     let fishers = try executor.fishers(of: number, piece, lookups, &buffer)
+    var bits: [UnsafeRawPointer] = []
+    for view in entry.bits {
+      bits.append(
+        try buffer.load(
+          view, offset: piece.offset / 8, count: MergePlan.Entry.bitBytes(piece.count)))
+    }
     let bytes = executor.resources.workspaceBytes
     let workspace = UnsafeMutableRawBufferPointer(start: try buffer.take(bytes), count: bytes)
     whole = InputTile(
       base: base, models: models, fishers: fishers, count: piece.count, name: entry.output.name,
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
-      statistics: statistics, group: executor.groups[number], workspace: workspace)
+      statistics: statistics, bits: bits, numbers: executor.numbers,
+      group: executor.groups[number], workspace: workspace)
   }
 
   /// The elements from number `start` of the piece on.

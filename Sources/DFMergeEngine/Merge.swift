@@ -171,7 +171,7 @@ public final class Merge: Sendable {
     return try MergePlan(
       outputs: outputs, base: base, models: models, fishers: fishers,
       needsBase: info.usesBase && base != nil,
-      settings: settings)
+      settings: settings, side: try arithmetic.sideTensors(of: models))
   }
 
   private func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {

@@ -23,6 +23,10 @@ package struct MergePlan: Sendable {
     package let mergedCount: Int
     /// Where the elements after them come from; nil when all are merged.
     package let rest: TensorView?
+    /// Bits beside the first model's tensor that the method reads.
+    package var bits: [TensorView] = []
+    /// The places among the outputs of the bits that it writes.
+    package var bitOutputs: [Int] = []
 
     /// The shape of what is merged: all, or the leading rows.
     package var mergedShape: Shape { output.shape.leading(elements: mergedCount) }
@@ -32,6 +36,9 @@ package struct MergePlan: Sendable {
 
     /// What a merge reads of this tensor.
     package var operands: [TensorView] { (base.map { [$0] } ?? []) + models + fishers }
+
+    /// The bytes of the bits of `count` elements.
+    static func bitBytes(_ count: Int) -> Int { (count &+ 7) / 8 }
   }
 
   /// One tensor to copy, converted where the types differ.
@@ -52,6 +59,12 @@ package struct MergePlan: Sendable {
   /// What they refused; a plan with problems cannot be carried out.
   package let problems: [PlanFinding]
   package let modelNames: [String]
+  /// What the method reads and writes beside the merged tensors.
+  package let side: SideTensors
+  /// The vectors of it that are read.
+  package let numbers: [TensorView]
+  /// The places among the outputs of the vectors that are written.
+  package let numberOutputs: [Int]
 
   /// The number of elements that are computed.
   package var elementCount: Int { entries.reduce(0) { $0 &+ $1.mergedCount } }
@@ -74,10 +87,12 @@ package struct MergePlan: Sendable {
   ///   - outputs: what to write; nil is every tensor of the reference, in its order.
   ///   - fishers: one source per model, or none.
   ///   - needsBase: whether the method reads the base's elements.
+  ///   - side: what it reads and writes beside the merged tensors.
   /// - Throws: `.invalidArgument` for no outputs or no models. Mismatches are in `problems`.
   package init(
     outputs: [TensorSpec]?, base: (any WeightSource)?, models: [any WeightSource],
-    fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings
+    fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings,
+    side: SideTensors = SideTensors()
   ) throws(DFMergeError) {
     guard let reference = base ?? models.first else {
       throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
@@ -100,14 +115,25 @@ package struct MergePlan: Sendable {
       reference: reference, hasBase: base != nil, models: models, fishers: fishers,
       needsBase: needsBase, target: outputs == nil ? reference.label : "the target",
       settings: settings)
-    for (position, output) in wanted.enumerated() { alignment.align(output, position) }
-    if outputs == nil || settings.extra != nil { alignment.noteExtraTensors(beside: wanted) }
-    self.outputs = wanted
-    entries = alignment.entries
+    let names = Set(wanted.map(\.name))
+    for (position, output) in wanted.enumerated()
+    where outputs == nil || !side.isWritten(output.name, beside: names) {
+      alignment.align(output, position)
+    }
+    if outputs == nil || settings.extra != nil {
+      alignment.noteExtraTensors(beside: wanted, except: side.isKnown)
+    }
+    var added = SideAlignment(side, outputs: wanted, isGiven: outputs != nil)
+    try added.align(alignment, models.first)
+    self.side = side
+    self.outputs = added.outputs
+    entries = added.entries
+    numbers = added.numbers
+    numberOutputs = added.numberOutputs
     copies = alignment.copies
     leftOut = alignment.leftOut
     notes = alignment.notes
-    problems = alignment.problems
+    problems = alignment.problems + added.problems
     modelNames = models.map(\.label)
   }
 

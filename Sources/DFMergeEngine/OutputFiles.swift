@@ -32,15 +32,18 @@ struct OutputFiles {
     }
     let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
     let copies = merge.settings.copiesFiles
+    let isModel = plan.side.isModel
     let writer = try CheckpointWriter(
       folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
-      copyingFilesFrom: copies ? baseFolder : nil)
+      copyingFilesFrom: copies && isModel ? baseFolder : nil)
     if copies {
       let record = try MergeRecord(merge)
       try writer.add(try record.recipe(), as: MergeRecord.recipeName)
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      try writer.add(
-        try record.card(outputName: name, baseFolder: baseFolder), as: MergeRecord.cardName)
+      if isModel {
+        try writer.add(
+          try record.card(outputName: name, baseFolder: baseFolder), as: MergeRecord.cardName)
+      }
     }
     if let dtype = merge.settings.dtype { writer.setConfigDType(dtype) }
     file = nil

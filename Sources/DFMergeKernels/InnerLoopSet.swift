@@ -114,6 +114,23 @@ protocol InnerLoopSet {
     base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
     numbers: UnsafePointer<Double>, byCount: Bool, n: Int
   ) -> Int
+  static func unify(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    bits: UnsafePointer<UnsafeMutableRawPointer?>?, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addUnified(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    task: Int, factor: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addByBits(
+    into out: dfmk_output, base: dfmk_input, _ vector: dfmk_input, bits: UnsafeRawPointer?,
+    factor: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addUnifiedSums(
+    base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    to sums: UnsafeMutablePointer<Double>, n: Int
+  )
 }
 
 extension DFMergeKernelsBaseline.InnerLoops: InnerLoopSet {}

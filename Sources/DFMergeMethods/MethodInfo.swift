@@ -20,12 +20,15 @@ public struct MethodInfo: Sendable {
   public let modelCounts: ClosedRange<Int>
   /// Whether another order of the models gives the same result up to the last bit.
   public let isPermutationInvariant: Bool
+  /// Whether some options make it write tensors that no input has.
+  public let addsTensors: Bool
   public let options: [OptionSchema]
 
   package init(
     id: String, title: String, formula: String, summary: String, source: String,
     needsBase: Bool, usesBase: Bool = false, needsFisher: Bool,
     modelCounts: ClosedRange<Int> = 1...Int.max, isPermutationInvariant: Bool = true,
+    addsTensors: Bool = false,
     options: [OptionSchema]
   ) {
     self.id = id
@@ -38,6 +41,7 @@ public struct MethodInfo: Sendable {
     self.needsFisher = needsFisher
     self.modelCounts = modelCounts
     self.isPermutationInvariant = isPermutationInvariant
+    self.addsTensors = addsTensors
     self.options = options
   }
 
@@ -48,6 +52,7 @@ public struct MethodInfo: Sendable {
       "id": .string(id), "title": .string(title), "formula": .string(formula),
       "summary": .string(summary), "source": .string(source), "needs_base": .bool(needsBase),
       "uses_base": .bool(usesBase), "needs_fisher": .bool(needsFisher),
+      "adds_tensors": .bool(addsTensors),
       "least_models": .int(Int64(modelCounts.lowerBound)),
       "most_models": most == Int.max ? .null : .int(Int64(most)),
       "options": .array(options.map(\.json)),

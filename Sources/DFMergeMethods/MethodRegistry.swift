@@ -8,6 +8,7 @@ public enum MethodRegistry {
     DARE.self,
     DARETIES.self,
     DFMergeCombine.self,
+    EMR.self,
     FisherMerging.self,
     KarcherMean.self,
     ModelStock.self,

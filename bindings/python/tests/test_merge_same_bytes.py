@@ -34,6 +34,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
     "fisher": [{"normalize": False}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "emr": [{"task": 1}, {"task": 0, "scaler": "sums"}],
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],
     "slerp": [{"scope": "model", "threshold": 1}],

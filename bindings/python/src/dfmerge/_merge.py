@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -167,7 +168,8 @@ def plan(
     Plan
         A dict that prints as text: ``possible``, ``replaces`` (``out`` has weights already),
         ``tensors`` (merged, copied, left out, refused), ``problems`` with their ``remedies``,
-        ``peak_memory`` beyond inputs and outputs in memory, ``bytes_read``, ``bytes_written``,
+        ``added`` (tensors that no input has), ``peak_memory`` beyond inputs and outputs in memory,
+        ``bytes_read``, ``bytes_written``,
         ``seconds``.
     """
     return _Job(base, models, method, options, fishers, out, settings, plans=True).plan()
@@ -229,6 +231,8 @@ class _Job:
                 # The layout is the base's, so what only a model has would be lost unseen.
                 settings.setdefault("extra", "error")
                 self.target = _outputs(self._base or self._models[0], settings.get("dtype"))
+                if method in _adding_methods():
+                    self._add_outputs(settings)
             else:
                 self.target = dict(out)
             once, aliases = _once(self.target, _names(self._base or self._models[0]))
@@ -238,6 +242,15 @@ class _Job:
                 self._models = self._read(named, by_name, aliases)
                 self._fishers = _fishers(fishers, list(named), aliases)
         self._settings = encoded(settings, "settings")
+
+    def _add_outputs(self, settings: dict[str, Any]) -> None:
+        """Arrays for what the method writes beside the tensors of the base."""
+        self._settings = encoded(settings, "settings")
+        for entry in self.plan()["added"]:
+            like_torch = any(_arrays.is_torch(array) for array in self.target.values())
+            self.target[entry["name"]] = _arrays.empty(
+                BY_NAME[entry["dtype"]], tuple(entry["shape"]), like_torch, entry["name"]
+            )
 
     @staticmethod
     def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
@@ -305,6 +318,12 @@ class _Job:
         check_with(call.status, call.message)
         found: dict[str, Any] = json.loads(text)
         return found
+
+
+@functools.cache
+def _adding_methods() -> frozenset[str]:
+    """The methods that may write tensors which no input has."""
+    return frozenset(method["id"] for method in methods() if method["adds_tensors"])
 
 
 def _refuse_other_format(path: str | bytes) -> None:

@@ -8,6 +8,7 @@ public enum MethodRegistry {
     DARE.self,
     DARETIES.self,
     DFMergeCombine.self,
+    DPPA.self,
     EMR.self,
     FisherMerging.self,
     KarcherMean.self,

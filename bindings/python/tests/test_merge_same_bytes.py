@@ -34,6 +34,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
     "fisher": [{"normalize": False}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "dppa": [{"alpha8": 1.2, "outlier": 2, "linear": ["*.weight", "*.bias"]}],
     "emr": [{"task": 1}, {"task": 0, "scaler": "sums"}],
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],

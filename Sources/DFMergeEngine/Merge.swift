@@ -194,6 +194,7 @@ public final class Merge: Sendable {
     return try MergePlan(
       outputs: outputs, base: base, models: models, fishers: fishers,
       needsBase: info.usesBase && base != nil, settings: settings,
+      side: try arithmetic.sideTensors(of: models),
       methods: { [arithmetic] (names) throws(DFMergeError) in
         try arithmetic.methods(for: names)
       })

@@ -62,6 +62,9 @@ package struct MergeResources: Sendable {
       for view in (entry.base.map { [$0] } ?? []) + entry.models {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.weights)
       }
+      for view in entry.bits {
+        count(view, bytes: MergePlan.Entry.bitBytes(entry.mergedCount), times: reads.weights)
+      }
       for view in entry.fishers {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.fishers)
       }
@@ -157,9 +160,16 @@ package struct MergeResources: Sendable {
       let length = WorkList.pieceLength(unit: units[number], most: elements)
       let count = min(max(length, elements), entry.output.shape.elementCount)
       let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: entry.output.dtype) : 0
+      // Bits take an eighth of a byte per element, in slots of 64 bytes.
+      let bits = (MergePlan.Entry.bitBytes(count) + 63) & ~63
+      let packed =
+        bits * entry.bits.count { readsFiles && $0.stored != nil }
+        + (toFiles ? bits * entry.bitOutputs.count : 0)
       most = max(
         most,
-        entry.operands.reduce(out) { $0 + slot($1, entry.count(of: $1, forPieceOf: count)) })
+        entry.operands.reduce(out + packed) {
+          $0 + slot($1, entry.count(of: $1, forPieceOf: count))
+        })
       if let rest = entry.rest { most = max(most, out + slot(rest, count)) }
     }
     for copy in plan.copies {

@@ -13,6 +13,8 @@ public enum MethodRegistry {
     DELLA.self,
     DELLALinear.self,
     DFMergeCombine.self,
+    DPPA.self,
+    EMR.self,
     FisherMerging.self,
     IsoC.self,
     IsoCTS.self,

@@ -113,6 +113,25 @@ struct CPULevelTests {
               mask: merge.mask, count: count)
           }
         }
+        compare("one vector for all, \(input)") {
+          var bits = [UInt8](repeating: 0, count: 5 * (count / 8 + 1))
+          let found = bits.withUnsafeMutableBytes { room -> [UInt8] in
+            guard let start = room.baseAddress else { return [] }
+            return bytes(.f64, count) {
+              Kernels.unifiedTaskVector(
+                into: $0, bits: (0..<5).map { start + $0 * (count / 8 + 1) },
+                base: merge.base.elements, models: models, count: count)
+            }
+          }
+          let sums = Kernels.unifiedSums(
+            base: merge.base.elements, models: models, count: count)
+          let task = bytes(.f32, count) {
+            Kernels.unifiedTask(
+              into: $0, base: merge.base.elements, models: models, task: 2, factor: 0.7,
+              count: count)
+          }
+          return found + bits + task + sums.withUnsafeBytes { Array($0) }
+        }
         compare("sign balance, \(input)") {
           let balance = Kernels.signBalance(
             base: merge.base.elements, models: models, terms: merge.terms, vote: .mass,

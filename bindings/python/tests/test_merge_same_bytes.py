@@ -41,6 +41,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "fisher": [{"normalize": False}],
     "regmean": [{"off_diagonal": 0.5, "coefficients": [1, 0, 3]}, {"off_diagonal": 0}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "dppa": [{"alpha8": 1.2, "outlier": 2, "linear": ["*.weight", "*.bias"]}],
+    "emr": [{"task": 1}, {"task": 0, "scaler": "sums"}],
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],
     "slerp": [{"scope": "model", "threshold": 1}],

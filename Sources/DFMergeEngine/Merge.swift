@@ -184,7 +184,7 @@ public final class Merge: Sendable {
       seconds: MachineSpeed.now() - start)
   }
 
-  private func align(_ destination: MergeDestination) throws(DFMergeError) -> MergePlan {
+  func align(_ destination: MergeDestination) throws(DFMergeError) -> MergePlan {
     var outputs: [TensorSpec]?
     if case .memory(let views) = destination {
       outputs = try views.map { (view) throws(DFMergeError) in
@@ -201,11 +201,11 @@ public final class Merge: Sendable {
       })
   }
 
-  private func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {
+  func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {
     try arithmetic.methods(for: plan.entries.map(\.output.name))
   }
 
-  private func resources(
+  func resources(
     for plan: MergePlan, _ methods: MethodSet, _ destination: MergeDestination
   ) throws(DFMergeError) -> MergeResources {
     let toFiles = if case .path = destination { true } else { false }

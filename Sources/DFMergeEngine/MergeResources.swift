@@ -18,6 +18,9 @@ package struct MergeResources: Sendable {
   package let bytesWritten: Int
   /// How often the inputs are gone through.
   package let passes: Int
+  /// How often base and models are read, and what comes with the models.
+  let weightReads: Int
+  let dataReads: Int
   /// The smallest run of elements of each entry that its method works on.
   let unitLengths: [Int]
   /// The bytes of what methods keep from their sums for the merge; 0 where it is computed again.
@@ -47,6 +50,7 @@ package struct MergeResources: Sendable {
       $0.fishers += $1.fisherPasses
     }
     passes = max(reads.weights, reads.fishers)
+    (weightReads, dataReads) = (reads.weights, reads.fishers)
     var all = 0
     var fromFiles = 0
     func count(_ view: TensorView, bytes: Int, times: Int = 1) {

@@ -8,8 +8,12 @@ from pair import Explained, Options, Pair
 
 DEGENERATE = Explained(
     "directions of singular values that are 0 are arbitrary",
-    ("low_rank", "sparse", "parallel", "opposed", "levels", "one_changed"),
+    ("low_rank", "sparse", "parallel", "opposed", "levels", "one_changed", "one_unchanged"),
     kind="structured",
+)
+ADDED = Explained(
+    "fusion_bench adds 1e-8 to products of lengths, and to the divisor",
+    ("vector*_7", "tiny_changes", "single", "scalar", "one_column", "opposed"),
 )
 #: Singular value decompositions in F32.
 FACTORISED = 2e-4
@@ -40,7 +44,8 @@ PAIRS = [
           by_tensor=True),
     *(
         _pair("model_stock", {"angle": "degrees", "clamp": False}, "model_stock", {},
-              f"mean angle, {models} models", models=models, by_tensor=True)
+              f"mean angle, {models} models", models=models, by_tensor=True,
+              kinds=("random", "regular"), explained=(ADDED,))
         for models in (2, 3)
     ),
     _matrices("iso_c", {"lambda": 1.2}, {"lambda": 1.2}, "lambda 1.2"),

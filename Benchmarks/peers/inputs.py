@@ -1,7 +1,8 @@
 """Small checkpoints for the peers: a base, models, Fisher values, of odd shapes.
 
-Two kinds. "random": a few dozen tensors of normal values. "structured": tensors that are made to
-meet the special cases of the methods, one each. Names have no dots, for torch's modules take none.
+"random": a few dozen tensors of normal values. "structured": tensors that are made to meet the
+special cases of the methods, one each; "regular" is those of them that every peer can merge.
+"large": one tensor, for what is drawn at random. Names have no dots, for torch's modules take none.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ MODELS = 4
 MATRICES = ((257, 129), (64, 33), (31, 200), (96, 96), (129, 257), (17, 5), (200, 31), (8, 64))
 VECTORS = (513, 129, 96, 33, 7)
 REPEATS = 3
+#: Structured tensors that some methods cannot merge, or turn rounding into a difference.
+SPECIAL = frozenset(
+    {"zeros", "unchanged", "one_changed", "one_unchanged", "opposed", "parallel", "one_column",
+     "single", "scalar"}
+)  # fmt: skip
 #: The tensor that random draws are compared on.
 LARGE = (1024, 1024)
 
@@ -125,4 +131,10 @@ def _structured(draws: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
     return base, [{n: base[n] + delta[n] for n in base} for delta in deltas]
 
 
-KINDS = {"random": _random, "structured": _structured, "large": _large}
+def _regular(draws: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
+    base, models = _structured(draws)
+    kept = [{n: v for n, v in w.items() if n not in SPECIAL} for w in (base, *models)]
+    return kept[0], kept[1:]
+
+
+KINDS = {"random": _random, "structured": _structured, "regular": _regular, "large": _large}

@@ -157,6 +157,9 @@ class Comparison:
         )
         note = f"kept {a.moved:.4f} and {b.moved:.4f}, slope {a.slope:.4f} and {b.slope:.4f}"
         value = max(abs(a.moved - b.moved), abs(a.slope - b.slope))
+        if value > SLOPE and pair.explained:
+            note = f"{note}; {pair.explained[0].sentence}"
+            return Row(pair, what, None, 0, "", SLOPE, times, "explained", note)
         verdict = "equal in expectation" if value <= SLOPE else "DIFFERS"
         return Row(pair, what, None, value, "", SLOPE, times, verdict, note)
 

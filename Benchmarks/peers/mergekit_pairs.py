@@ -48,7 +48,14 @@ def _ties(normalize: bool, density: float, factor: float, weights: list[float]) 
     )  # fmt: skip
 
 
-def _drawn(method: str, call: str, ours: Options, theirs: Options, variant: str) -> Pair:
+def _drawn(
+    method: str,
+    call: str,
+    ours: Options,
+    theirs: Options,
+    variant: str,
+    explained: tuple[Explained, ...] = (),
+) -> Pair:
     """A randomised method, compared by what is expected of it."""
     return _pair(
         method,
@@ -59,6 +66,7 @@ def _drawn(method: str, call: str, ours: Options, theirs: Options, variant: str)
         kinds=("large",),
         types=(F32,),
         drawn={"density": 1.0},
+        explained=explained,
     )
 
 
@@ -97,6 +105,7 @@ LEVELS = Explained(
     ("levels", "opposed", "parallel", "sparse", "unchanged", "one_changed", "one_unchanged"),
     kind="structured",
 )
+FEW = Explained("the same, of a few changes", share=1e-4, dtype="F32")
 COARSER = Explained("the same; in BF16 many changes are equal", share=0.15, dtype="BF16")
 #: A tensor has floor(gamma n) = 0 outliers.
 SHORT = Explained(
@@ -105,8 +114,12 @@ SHORT = Explained(
 )
 TAILS = {"density": 0.4, "gamma": 0.1}
 OURS_TAILS = {**TAILS, "scope": "tensor", "variant": "mergekit"}
-TAILED = (SHORT, LEVELS, COARSER)
+TAILED = (SHORT, LEVELS, FEW, COARSER)
 DRAWN_RANKS = {"epsilon": 0.2}
+BY_SIZE = Explained(
+    "ours divides what is kept by its own probability; mergekit's L1 norm makes all of it larger, "
+    "for mostly large changes are kept"
+)
 
 CUT = [
     _pair("breadcrumbs", {"coefficients": W3, **OURS_TAILS}, "breadcrumbs",
@@ -122,14 +135,14 @@ CUT = [
           {"weight": C3, "density": 1.0}, "density 1"),
     *(
         _drawn(method, method, {name: W3, **DRAWN_RANKS, **more}, {"weight": W3, **DRAWN_RANKS},
-               variant)
+               variant, () if more else (BY_SIZE,))
         for method, name in (("della", "weights"), ("della_linear", "coefficients"))
         for more, variant in (({}, ""), ({"rescale": "l1"}, ", its rescaling"))
     ),
     *(
         _pair("sce", {"select_topk": share, "variant": "mergekit"}, "sce", {"select_topk": share},
               f"its variant, select_topk {share:g}",
-              explained=(LEVELS, COARSER, Explained("the same", share=1e-4)) if share < 1 else ())
+              explained=(LEVELS, FEW, COARSER) if share < 1 else ())
         for share in (1.0, 0.3)
     ),
 ]  # fmt: skip

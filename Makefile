@@ -10,6 +10,8 @@ LIBRARY := build/lib/libdfmerge.so
 # Stands for the wheel in build/wheel, whose name has the version and the tag.
 WHEEL  := build/wheel/.built
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
+# With the command-line program; scripts that build the library or use the package leave it out.
+export DFMERGE_COMMAND := 1
 # Swift's build takes CC for its linker driver and passes it flags that gcc does not know.
 unexport CC CXX
 export PYTHONDONTWRITEBYTECODE := 1

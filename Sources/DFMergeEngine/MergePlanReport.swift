@@ -10,6 +10,9 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
   public let merged: Int
   public let copied: Int
   public let leftOut: Int
+  /// Tensors that the method writes beside those of the inputs; memory to write into needs room for
+  /// them.
+  public let added: [TensorSpec]
   /// Elements that are computed.
   public let parameters: Int
   /// What the settings settled, and what they refuse; one sentence each.
@@ -50,6 +53,9 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     merged = plan.entries.count
     copied = plan.copies.count
     leftOut = plan.leftOut.count
+    added =
+      plan.entries.flatMap { $0.bitOutputs.map { plan.outputs[$0] } }
+      + plan.numberOutputs.map { plan.outputs[$0] }
     parameters = plan.elementCount
     notes = plan.notes.map(\.text)
     problems = plan.problems.map(\.text)
@@ -94,6 +100,13 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
         "merged": .int(Int64(merged)), "copied": .int(Int64(copied)),
         "left_out": .int(Int64(leftOut)), "refused": .int(Int64(problems.count)),
       ]),
+      "added": .array(
+        added.map {
+          .object([
+            "name": .string($0.name), "dtype": .string($0.dtype.name),
+            "shape": .array($0.shape.dimensions.map { .int(Int64($0)) }),
+          ])
+        }),
       "parameters": .int(Int64(parameters)), "notes": list(findings.notes),
       "problems": list(findings.problems), "remedies": .array(remedies.map(JSONValue.string)),
       "threads": .int(Int64(threads)), "passes": .int(Int64(passes)),
@@ -119,6 +132,7 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     var counts =
       "\(merged) tensor\(merged == 1 ? "" : "s") merged (\(count(parameters)) parameters), "
       + "\(copied) copied"
+    if !added.isEmpty { counts += ", \(added.count) added" }
     if leftOut > 0 { counts += ", \(leftOut) left out" }
     if !problems.isEmpty { counts += ", \(problems.count) refused" }
     lines.append(counts)

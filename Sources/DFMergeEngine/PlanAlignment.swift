@@ -156,6 +156,13 @@ struct PlanAlignment {
         rest: merged < output.shape.elementCount ? own : nil, scalings: scalings))
   }
 
+  /// What comes with each model.
+  private var dataName: String { hasGrams ? "Gram matrices" : "Fisher values" }
+
+  private var hasGrams: Bool {
+    methods.map { type(of: $0.instances[0]).info.modelData } == .gram
+  }
+
   /// The Fisher values of an output's models: of all or of none. Nil where they do not fit.
   mutating func alignFishers(
     _ output: TensorSpec, _ found: [TensorView], anyShape: Bool = false
@@ -169,12 +176,12 @@ struct PlanAlignment {
       guard let view else {
         problem(
           .missing, output.name,
-          "Fisher values of '\(output.name)' are in \(fishers[present].label) but missing from "
+          "\(dataName) of '\(output.name)' are in \(fishers[present].label) but missing from "
             + "\(label); give them for every model or for none")
         isComplete = false
         continue
       }
-      if !anyShape, view.shape != found[number].shape {
+      if !anyShape, !hasGrams, view.shape != found[number].shape {
         problem(
           .shape, output.name,
           "the Fisher values of '\(output.name)' in \(label) are \(view.shape) but the tensor is "
@@ -183,8 +190,8 @@ struct PlanAlignment {
       } else if !view.dtype.isMergeable {
         problem(
           .dtype, output.name,
-          "the Fisher values of '\(output.name)' in \(label) are \(view.dtype.name); pass F64, "
-            + "F32, F16 or BF16")
+          "the \(dataName) of '\(output.name)' in \(label) are \(view.dtype.name); pass F64, F32, "
+            + "F16 or BF16")
         isComplete = false
       }
       aligned.append(view)
@@ -194,10 +201,12 @@ struct PlanAlignment {
 
   /// What only a model has is refused or left out; a second name of a tensor that is merged is
   /// left out in any case.
-  mutating func noteExtraTensors(beside outputs: [TensorSpec]) {
+  mutating func noteExtraTensors(
+    beside outputs: [TensorSpec], except isKnown: (_ name: String) -> Bool
+  ) {
     let known = Set(outputs.map(\.name))
     for model in hasBase ? models[...] : models.dropFirst() {
-      for tensor in model.tensors where !known.contains(tensor.name) {
+      for tensor in model.tensors where !known.contains(tensor.name) && !isKnown(tensor.name) {
         if let kept = ties.twin(of: tensor, in: model, among: known) {
           let text =
             "'\(tensor.name)' of \(model.label) is its '\(kept)' under a second name, which "

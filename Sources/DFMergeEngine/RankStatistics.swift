@@ -23,35 +23,82 @@ extension StatisticsPass {
       }
     }
     let memory = try executor.pieceMemory()
+    let values = try AlignedBuffer(
+      byteCount: executor.resources.threads * MergeExecutor.blockElements * 8)
     switch request.scope {
     case .model:
       guard !entries.isEmpty else { return [] }
       let given = selections(
         owner, 0, count: executor.plan.elementCount, isWide: entries.contains(where: \.isWide))
-      let values = try select(given, request, of: owner, in: nil, memory, poll: poll)
-      return entries.map { _ in values }
+      let found = try select(given, request, of: owner, in: nil, memory, values, poll: poll)
+      return entries.map { _ in found }
     case .tensor:
-      var values: [[Double]] = []
-      for (number, entry) in entries.enumerated() {
+      var ranked = try ranksOfBlocks(request, memory, values, poll: poll)
+      for (number, entry) in entries.enumerated()
+      where entry.mergedCount > MergeExecutor.blockElements {
         let given = selections(
           methods[number], number, count: entry.mergedCount, isWide: entry.isWide)
-        values.append(
-          try select(given, request, of: methods[number], in: number, memory, poll: poll))
+        ranked[number] = try select(
+          given, request, of: methods[number], in: number, memory, values, poll: poll)
       }
-      return values
+      return ranked
     }
+  }
+
+  /// The selections within those tensors that are one block, all in one pass; nothing for the others.
+  private func ranksOfBlocks(
+    _ request: RankRequest, _ memory: AlignedBuffer, _ values: AlignedBuffer,
+    poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) -> [[Double]] {
+    let (executor, methods, found) = (executor, methods, found)
+    let entries = executor.plan.entries
+    // An empty tensor has no tile: whatever is found in it is never used.
+    let ranked = TileSlots<[Double]>(
+      count: entries.count, initial: [Double](repeating: 0, count: request.count))
+    let isWanted: @Sendable (Int) -> Bool = {
+      entries[$0].mergedCount <= MergeExecutor.blockElements
+    }
+    try executor.forEachInputTile(
+      in: memory, wholeUnits: false, isWanted: isWanted, statistics: found, fishers: fishers,
+      poll: poll
+    ) { (number, tile, worker) throws(DFMergeError) in
+      let start = (values.address + worker * MergeExecutor.blockElements * 8)
+        .bindMemory(to: Double.self, capacity: tile.count)
+      var own = [Double](repeating: 0, count: request.count)
+      for list in 0..<request.values {
+        let indices = Array(stride(from: list, to: request.count, by: request.values))
+        let ranks = indices.map {
+          methods[number].rank(
+            request, index: $0, count: tile.count, statistics: found[number])
+        }
+        try methods[number].rankedValues(tile, request, index: list, into: start)
+        let (values, undefined) = Kernels.rankedValues(
+          ranks, of: start, count: tile.count, isWide: entries[number].isWide)
+        try refuse(undefined, tile)
+        for (index, value) in zip(indices, values) { own[index] = value }
+      }
+      ranked[number] = own
+    }
+    return ranked.values
+  }
+
+  private func refuse(_ undefined: Int, _ tile: InputTile) throws(DFMergeError) {
+    guard undefined > 0, !executor.allowsNonFinite else { return }
+    throw DFMergeError(
+      .nonFinite,
+      "Tensor '\(tile.name)' has NaN among what its elements from \(tile.offset) on are "
+        + "ranked by; mend the weights, or allow such values (non_finite: allow).",
+      context: ["tensor": tile.name])
   }
 
   /// Carries the selections out over one entry or over all.
   private func select(
     _ given: [KeySelection], _ request: RankRequest, of method: any MergeMethod, in entry: Int?,
-    _ memory: AlignedBuffer,
+    _ memory: AlignedBuffer, _ values: AlignedBuffer,
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [Double] {
     var selections = given
     let (executor, found) = (executor, found)
-    let values = try AlignedBuffer(
-      byteCount: executor.resources.threads * MergeExecutor.blockElements * 8)
     while selections.contains(where: { $0.digit != nil }) {
       let digits = selections.map(\.digit)
       // Selections among the same values that look at the same bits share counters: those of the first.
@@ -78,14 +125,7 @@ extension StatisticsPass {
           try method.rankedValues(tile, request, index: list, into: start)
           for index in counted {
             guard let digit = digits[index] else { continue }
-            let undefined = digit.count(start, tile.count, into: &counters[worker][index])
-            if undefined > 0, !executor.allowsNonFinite {
-              throw DFMergeError(
-                .nonFinite,
-                "Tensor '\(tile.name)' has NaN among what its elements from \(tile.offset) on are "
-                  + "ranked by; mend the weights, or allow such values (non_finite: allow).",
-                context: ["tensor": tile.name])
-            }
+            try refuse(digit.count(start, tile.count, into: &counters[worker][index]), tile)
           }
         }
       }

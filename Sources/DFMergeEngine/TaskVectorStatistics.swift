@@ -63,14 +63,55 @@ extension StatisticsPass {
         selections(nil, executor.plan.elementCount, entries), in: nil, memory, poll: poll)
       return entries.map { _ in found }
     case .tensor:
-      var found: [[Double]] = []
-      for (number, entry) in entries.enumerated() {
-        found.append(
-          try select(
-            selections(number, entry.mergedCount, [entry]), in: number, memory, poll: poll))
+      // Tensors of one block each by themselves, all in one pass.
+      let wanted = entries.indices.map { number in
+        let count = entries[number].mergedCount
+        return count <= MergeExecutor.blockElements ? ranks(number, count) : []
+      }
+      var found = try magnitudesOfBlocks(wanted, isExact: isExact, memory, poll: poll)
+      for (number, entry) in entries.enumerated() where wanted[number].isEmpty {
+        found[number] = try select(
+          selections(number, entry.mergedCount, [entry]), in: number, memory, poll: poll)
       }
       return found
     }
+  }
+
+  /// The magnitudes of the wanted ranks within those tensors that are one block; nothing for tensors of
+  /// which none is wanted.
+  private func magnitudesOfBlocks(
+    _ wanted: [[Int]], isExact: Bool, _ memory: AlignedBuffer,
+    poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) -> [[Double]] {
+    let executor = executor
+    let found = TileSlots<[Double]>(count: wanted.count, initial: [])
+    for (number, ranks) in wanted.enumerated() {
+      found[number] = ranks.map { $0 <= 0 ? .infinity : 0 }
+    }
+    let isWanted: @Sendable (Int) -> Bool = { !wanted[$0].isEmpty }
+    try executor.forEachMergePiece(in: memory, isWanted: isWanted, poll: poll) {
+      (number, piece, buffer) throws(DFMergeError) in
+      let entry = executor.plan.entries[number]
+      guard let view = entry.base else { return }
+      let base = try buffer.elements(view, from: piece.offset, count: piece.count)
+      var own = found[number]
+      for (model, view) in entry.models.enumerated() {
+        let places = Array(stride(from: model, to: own.count, by: entry.models.count))
+        let ranks = places.map { wanted[number][$0] }
+        // Known without a look, as in `MagnitudeSelection`.
+        let isKnown = ranks.allSatisfy {
+          $0 <= 0 || $0 > piece.count || ($0 == piece.count && !isExact)
+        }
+        if isKnown { continue }
+        let elements = try buffer.elements(view, from: piece.offset, count: piece.count)
+        let (values, undefined) = Kernels.largestMagnitudes(
+          ranks, elements, base: base, isExact: isExact, count: piece.count)
+        if undefined > 0 { try refuse(model, number, piece) }
+        for (place, value) in zip(places, values) { own[place] = value }
+      }
+      found[number] = own
+    }
+    return found.values
   }
 
   /// Carries out the selections over one entry or over all.
@@ -132,14 +173,23 @@ extension StatisticsPass {
       models[model] = elements
       let before = histogram.undefined
       histogram.count(elements, base: base, count: piece.count)
-      guard histogram.undefined > before, !executor.allowsNonFinite else { continue }
-      let name = executor.plan.modelNames[model]
-      throw DFMergeError(
-        .nonFinite,
-        "Tensor '\(entry.output.name)' of model '\(name)' less that of the base has NaN among its "
-          + "elements from \(piece.offset) on, so its largest elements cannot be told; mend the "
-          + "weights, or allow such values (non_finite: allow).",
-        context: ["tensor": entry.output.name, "model": name])
+      if histogram.undefined > before { try refuse(model, number, piece) }
     }
+  }
+
+  /// Says where a difference is NaN, unless such values are allowed.
+  private func refuse(
+    _ model: Int, _ number: Int, _ piece: WorkPiece
+  ) throws(DFMergeError) {
+    guard !executor.allowsNonFinite else { return }
+    let (tensor, name) = (
+      executor.plan.entries[number].output.name, executor.plan.modelNames[model]
+    )
+    throw DFMergeError(
+      .nonFinite,
+      "Tensor '\(tensor)' of model '\(name)' less that of the base has NaN among its "
+        + "elements from \(piece.offset) on, so its largest elements cannot be told; mend the "
+        + "weights, or allow such values (non_finite: allow).",
+      context: ["tensor": tensor, "model": name])
   }
 }

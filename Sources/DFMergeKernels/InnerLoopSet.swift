@@ -119,6 +119,7 @@ protocol InnerLoopSet {
     into out: UnsafeMutablePointer<UInt32>, n: Int, seed: UInt64, stream: UInt64, first: UInt64
   )
   static func key(at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> UInt64
+  static func orderKeys(of values: UnsafeMutableRawPointer, n: Int, wide: Bool) -> Int
   static func countBelow(_ key: UInt64, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> Int
   static func keep(
     _ d: UnsafeMutablePointer<Double>, from low: UInt64, to high: UInt64,
@@ -152,6 +153,23 @@ protocol InnerLoopSet {
   )
   static func addSquares(
     of x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int
+  )
+  static func unify(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    bits: UnsafePointer<UnsafeMutableRawPointer?>?, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addUnified(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    task: Int, factor: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addByBits(
+    into out: dfmk_output, base: dfmk_input, _ vector: dfmk_input, bits: UnsafeRawPointer?,
+    factor: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addUnifiedSums(
+    base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    to sums: UnsafeMutablePointer<Double>, n: Int
   )
 }
 

@@ -25,27 +25,33 @@ extension Kernels {
     return undefined
   }
 
-  /// The `rank`-th largest magnitude of one run of elements, a row or a small tensor, in one read;
-  /// as ``MagnitudeSelection`` defines it.
+  /// The `ranks[k]`-th largest magnitude, for each k, of one run of elements, a row or a small tensor,
+  /// in one read; as ``MagnitudeSelection`` defines it.
   ///
   /// Returns the number of NaN differences too. Memory: 4 bytes per element, 8 where an operand is
-  /// F64.
+  /// F64, on the heap where that is much.
   @inline(never)
-  package static func largestMagnitude(
-    rank: Int, _ model: Elements, base: Elements, count: Int
-  ) -> (threshold: Double, undefined: Int) {
+  package static func largestMagnitudes(
+    _ ranks: [Int], _ model: Elements, base: Elements, isExact: Bool = false, count: Int
+  ) -> (thresholds: [Double], undefined: Int) {
     let isWide = model.dtype == .f64 || base.dtype == .f64
-    let known = MagnitudeSelection(rank: rank, of: count, isWide: isWide).threshold
-    if let known { return (known, 0) }
+    let known = ranks.map {
+      MagnitudeSelection(rank: $0, of: count, isWide: isWide, isExact: isExact).threshold
+    }
+    if known.allSatisfy({ $0 != nil }) { return (known.compactMap { $0 }, 0) }
+    let loops = CPULevel.current.loops
     let width = isWide ? 8 : 4
     return withUnsafeTemporaryAllocation(byteCount: count &* width, alignment: 64) { keys in
-      guard let start = keys.baseAddress else { return (0, 0) }
+      guard let start = keys.baseAddress else { return ([], 0) }
       let undefined = magnitudeKeys(into: start, model, base: base, count: count)
-      if isWide {
-        return (Double(bitPattern: select(rank, keys.bindMemory(to: UInt64.self))), undefined)
+      let found = zip(ranks, known).map { rank, threshold -> Double in
+        if let threshold { return threshold }
+        let key = loops.key(at: count &- rank, of: start, n: count, wide: isWide)
+        return isWide
+          ? Double(bitPattern: key)
+          : Double(Float(bitPattern: UInt32(truncatingIfNeeded: key)))
       }
-      let key = select(rank, keys.bindMemory(to: UInt32.self))
-      return (Double(Float(bitPattern: key)), undefined)
+      return (found, undefined)
     }
   }
 
@@ -64,39 +70,6 @@ extension Kernels {
         wide: isWide, rounds: false)
     }
     return undefined
-  }
-
-  /// The `rank`-th largest of `keys`, `1 <= rank <= keys.count`, whose order is lost: eight bits at
-  /// a time, the keys that are still in question moving to the front.
-  @inline(__always)
-  private static func select<Key: FixedWidthInteger & UnsignedInteger>(
-    _ rank: Int, _ keys: UnsafeMutableBufferPointer<Key>
-  ) -> Key {
-    var rank = rank
-    var count = keys.count
-    var shift = Key.bitWidth &- 8
-    return withUnsafeTemporaryAllocation(of: Int32.self, capacity: 256) { counts in
-      while true {
-        counts.initialize(repeating: 0)
-        for i in 0..<count {
-          counts[Int(truncatingIfNeeded: keys[i] &>> Key(shift)) & 255] &+= 1
-        }
-        var found = 255
-        while found > 0, Int(counts[found]) < rank {
-          rank &-= Int(counts[found])
-          found &-= 1
-        }
-        var left = 0
-        for i in 0..<count {
-          let key = keys[i]
-          keys[left] = key
-          left &+= Int(truncatingIfNeeded: key &>> Key(shift)) & 255 == found ? 1 : 0
-        }
-        count = left
-        if shift == 0 || count == 1 { return keys[0] }
-        shift &-= 8
-      }
-    }
   }
 }
 

@@ -129,3 +129,26 @@ enum RowOrder {
     return from
   }
 }
+
+extension Kernels {
+  /// The `ranks[k]`-th largest of `count` numbers for each k, as floats unless `isWide`: infinity for a
+  /// rank of 0 or less, minus infinity for one above the count. NaN counts as minus infinity; how many
+  /// there were is returned too. What `values` holds is lost.
+  @inline(never)
+  package static func rankedValues(
+    _ ranks: [Int], of values: UnsafeMutablePointer<Double>, count: Int, isWide: Bool
+  ) -> (found: [Double], undefined: Int) {
+    let loops = CPULevel.current.loops
+    let keys = UnsafeMutableRawPointer(values)
+    let undefined = loops.orderKeys(of: keys, n: count, wide: isWide)
+    let found = ranks.map { rank -> Double in
+      if rank <= 0 { return .infinity }
+      if rank > count { return -.infinity }
+      let key = loops.key(at: count &- rank, of: keys, n: count, wide: isWide)
+      if isWide { return Double(bitPattern: key >> 63 == 1 ? key ^ 0x7fff_ffff_ffff_ffff : key) }
+      let bits = UInt32(truncatingIfNeeded: key)
+      return Double(Float(bitPattern: bits >> 31 == 1 ? bits ^ 0x7fff_ffff : bits))
+    }
+    return (found, undefined)
+  }
+}

@@ -24,6 +24,15 @@ extension InnerLoops {
       dfmk_place_u32(keys.assumingMemoryBound(to: UInt32.self), Int64(n), Int64(place)))
   }
 
+  /// Makes keys in the order of the numbers of `n` doubles, in their place: 64-bit ones (`wide`), or
+  /// 32-bit ones of the nearest floats. Returns how many are NaN, which count as minus infinity.
+  @inline(never)
+  package static func orderKeys(
+    of values: UnsafeMutableRawPointer, n: Int, wide: Bool
+  ) -> Int {
+    Int(dfmk_order_keys(values, Int64(n), !wide))
+  }
+
   /// How many keys are below `key`.
   @inline(never)
   package static func countBelow(

@@ -18,6 +18,7 @@ package struct LoRAConcatenation: MergeMethod {
       + "zeros.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,
     foldsScaling: true, changesShapes: true,
+    keepsEqualModels: false,
     options: LoRAOptions.schema)
 
   private let options: LoRAOptions

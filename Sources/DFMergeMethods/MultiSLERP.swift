@@ -18,7 +18,8 @@ package struct MultiSLERP: MergeMethod {
       + "left out, for at the weighted mean of the directions the weighted tangent vectors cancel: it "
       + "gives back the mean, up to rounding. Deviations: equal weights by default; directions that "
       + "cancel are averaged for any number of models, where mergekit refuses three or more.",
-    needsBase: false, usesBase: true, needsFisher: false,
+    // eps is not scaled.
+    needsBase: false, usesBase: true, needsFisher: false, scalesWithInputs: false,
     options: [
       OptionSchema(
         "weights", .numberPerModel(-1e6...1e6), default: .double(1), "Weight of each model."),

@@ -59,9 +59,9 @@ struct MagnitudeTests {
         #expect(counted == right, "\(comment), rank \(rank)")
         #expect(reads <= (isWide ? 3 : 2))
       }
-      let direct = Kernels.largestMagnitude(
-        rank: rank, model.elements, base: base.elements, count: model.count)
-      #expect(direct.threshold == right, "\(comment), rank \(rank), directly")
+      let direct = Kernels.largestMagnitudes(
+        [rank], model.elements, base: base.elements, count: model.count)
+      #expect(direct.thresholds[0] == right, "\(comment), rank \(rank), directly")
       #expect(direct.undefined == 0)
     }
   }
@@ -99,11 +99,15 @@ struct MagnitudeTests {
     let model = Numbers([1, 0x1p-30, 0.25], .f32)
     let base = Numbers([0x1p-30, 1, 0], .f32)
     #expect(
-      Kernels.largestMagnitude(rank: 1, model.elements, base: base.elements, count: 3).threshold
+      Kernels.largestMagnitudes(
+        [1], model.elements, base: base.elements, count: 3
+      ).thresholds[0]
         == 1)
     let wide = Numbers([1, 0x1p-30, 0.25], .f64)
     #expect(
-      Kernels.largestMagnitude(rank: 1, wide.elements, base: base.elements, count: 3).threshold
+      Kernels.largestMagnitudes(
+        [1], wide.elements, base: base.elements, count: 3
+      ).thresholds[0]
         == 1 - 0x1p-30)
   }
 
@@ -130,9 +134,9 @@ struct MagnitudeTests {
     for (rank, expected) in [(1, 3.0), (2, 2), (3, 1), (4, 0), (5, 0)] {
       let counted = Self.count(rank: rank, [(model, base)], isWide: dtype == .f64)
       #expect(counted.threshold == expected && counted.undefined == 2)
-      let direct = Kernels.largestMagnitude(
-        rank: rank, model.elements, base: base.elements, count: 6)
-      #expect(direct.threshold == expected && direct.undefined == 2)
+      let direct = Kernels.largestMagnitudes(
+        [rank], model.elements, base: base.elements, count: 6)
+      #expect(direct.thresholds[0] == expected && direct.undefined == 2)
     }
   }
 

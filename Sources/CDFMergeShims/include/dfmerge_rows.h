@@ -4,8 +4,8 @@
 #include "dfmerge_random.h"
 
 /* Choosing elements of a row by their place among its magnitudes. Keys are those of
- * dfmerge_magnitude.h: integers without a sign bit in the order of the magnitudes. Differences `d`
- * are doubles; those that are dropped become 0, and NaN is never dropped, so that it is seen. Any
+ * dfmerge_magnitude.h, in the order of the magnitudes; here they are compared as integers with signs,
+ * of which theirs is 0. Differences `d` are doubles; those that are dropped become 0, and NaN is never dropped, so that it is seen. Any
  * number `n` of elements. Plain loops, which the compiler makes vector code of. */
 
 #pragma clang diagnostic push
@@ -59,7 +59,7 @@ DFMK_INLINE void dfmk_draws(uint32_t *out, int64_t n, uint64_t seed, uint64_t st
         }                                                                                        \
         int64_t below = 0, upto = n;                                                             \
         int slow = 0;                                                                            \
-        while (low < high && upto - below > DFMK_FEW) {                                          \
+        while (low != high && upto - below > DFMK_FEW) {                                         \
             key span = high - low, step = span / 2;                                              \
             if (slow < 2)                                                                        \
                 step = (key)((double)span *                                                      \
@@ -75,7 +75,7 @@ DFMK_INLINE void dfmk_draws(uint32_t *out, int64_t n, uint64_t seed, uint64_t st
             }                                                                                    \
             slow = high - low > span / 2 ? slow + 1 : 0;                                         \
         }                                                                                        \
-        if (low >= high) return low;                                                             \
+        if (low == high) return low;                                                             \
         key few[DFMK_FEW];                                                                       \
         int64_t used = 0;                                                                        \
         for (int64_t start = 0; start < n && used < DFMK_FEW; start += 64) {                     \
@@ -86,9 +86,12 @@ DFMK_INLINE void dfmk_draws(uint32_t *out, int64_t n, uint64_t seed, uint64_t st
                         (integer)((integer)keys[i] <= (integer)high);                            \
             for (int64_t i = start; some && i < end; i++) {                                      \
                 key value = keys[i];                                                             \
-                if (value < low || value > high || used == DFMK_FEW) continue;                   \
+                if ((integer)value < (integer)low || (integer)value > (integer)high ||           \
+                    used == DFMK_FEW)                                                            \
+                    continue;                                                                    \
                 int64_t at = used++;                                                             \
-                for (; at > 0 && few[at - 1] > value; at--) few[at] = few[at - 1];               \
+                for (; at > 0 && (integer)few[at - 1] > (integer)value; at--)                    \
+                    few[at] = few[at - 1];                                                       \
                 few[at] = value;                                                                 \
             }                                                                                    \
         }                                                                                        \
@@ -118,6 +121,31 @@ DFMK_INLINE void dfmk_keep_by_rank(double *d, const uint32_t *ranks, const uint3
         int kept = ((double)draws[i] < limit) | (d[i] != d[i]);
         d[i] = kept ? value : 0;
     }
+}
+
+/** Keys of `n` doubles in the order of the numbers, in their place: -0 below 0, NaN as minus infinity.
+ * Where `narrow`, those of the nearest floats, in the first half. Returns how many are NaN. */
+DFMK_INLINE int64_t dfmk_order_keys(void *values, int64_t n, _Bool narrow) {
+    int64_t undefined = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v;
+        __builtin_memcpy(&v, (char *)values + 8 * i, 8);
+        undefined += v != v;
+        v = v != v ? -__builtin_inf() : v;
+        if (narrow) {
+            float f = (float)v;
+            int32_t bits;
+            __builtin_memcpy(&bits, &f, 4);
+            bits ^= (bits >> 31) & 0x7fffffff;
+            __builtin_memcpy((char *)values + 4 * i, &bits, 4);
+        } else {
+            int64_t bits;
+            __builtin_memcpy(&bits, &v, 8);
+            bits ^= (bits >> 63) & 0x7fffffffffffffff;
+            __builtin_memcpy((char *)values + 8 * i, &bits, 8);
+        }
+    }
+    return undefined;
 }
 
 #undef DFMK_KEYS_OF

@@ -59,6 +59,15 @@ def as_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
+def needed_options(info: Info) -> dict[str, Any]:
+    """The numbers that adapters' folders would say, and arrays in memory do not."""
+    return {
+        option["name"]: numbers(option, 1)[0]
+        for option in info["options"]
+        if info.get("for_adapters") and option["default"] is None
+    }
+
+
 @dataclass(frozen=True)
 class Case:
     """One merge: a method and its inputs."""
@@ -69,13 +78,21 @@ class Case:
     #: Fisher values or Gram matrices of the models, where the method takes some.
     data: list[Arrays]
 
+    @property
+    def needed(self) -> dict[str, Any]:
+        """Options without which a method refuses the case."""
+        return needed_options(self.info)
+
     def run(self, options: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
         """The merged tensors, as arrays of numpy."""
+        if any(option["name"] == "scaling" for option in self.info["options"]):
+            # Of adapters from memory it must be given.
+            options = {"scaling": 1.0, **(options or {})}
         merged = dfmerge.merge(
             self.base,
             self.models,
             self.info["id"],
-            options=options,
+            options={**self.needed, **(options or {})},
             fishers=self.data or None,
             **settings,
         )
@@ -139,7 +156,9 @@ def make(
             for _ in models
         ]
     elif data_of(info) == "gram":
-        data = [{n: gram(rng, s[1]) for n, s in shapes.items() if len(s) == 2} for _ in models]
+        data = [
+            {n: gram(rng, s[1]) for n, s in shapes.items() if len(s) == 2 and s[0]} for _ in models
+        ]
     return Case(info, base, models, data)
 
 
@@ -161,7 +180,7 @@ def limits(option: Info) -> tuple[float, float]:
 
 
 def numbers(option: Info, count: int) -> list[float]:
-    """Different values that a number takes, the default (or a half) first and the others near."""
+    """Different values that a number takes: the default (or a half), and some beside it."""
     low, high = limits(option)
     first = option["default"]
     if not isinstance(first, (int, float)) or isinstance(first, bool):

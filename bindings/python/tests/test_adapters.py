@@ -23,7 +23,7 @@ from adapter_files import (
 
 import dfmerge
 
-ALL = ("copa", "lora_linear", "lora_cat", "average")
+ALL = ("copa", "lora_linear", "lora_cat", "lora_svd", "average")
 
 
 def two(path: Path, **changes: Any) -> list[Path]:
@@ -63,7 +63,7 @@ def test_the_folder_that_is_written(tmp_path: Path, method: str) -> None:
     }  # fmt: skip
     _, config = read_adapter(out)
     rank = 16 if method == "lora_cat" else 8
-    alpha = {"lora_linear": 8, "lora_cat": 16}.get(method, 16)
+    alpha = {"lora_linear": 8, "lora_svd": 8}.get(method, 16)
     assert config == {**CONFIG, "r": rank, "lora_alpha": alpha}
     card = (out / "README.md").read_text()
     assert (

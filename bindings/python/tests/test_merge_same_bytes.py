@@ -24,8 +24,14 @@ MODELS = 3
 SHARD_SIZE = 50_000
 #: Options beside the defaults that choose other arithmetic.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "dare": [{"density": 0.5, "rescale": False, "seed": 7}],
+    "breadcrumbs": [{"scope": "tensor", "variant": "mergekit", "density": 0.5}],
+    "breadcrumbs_ties": [{"scope": "model", "zero_sign": "majority"}],
+    "dare": [{"density": 0.5, "rescale": False, "seed": 7}, {"rescale": "l1"}],
     "dare_ties": [{"density": 0.3, "aggregate": "max", "zero_sign": "none"}],
+    "della": [{"rescale": "l1", "zero_sign": "majority", "density": [0.5, 1, 0.3]}],
+    "della_linear": [{"scope": "tensor", "epsilon": 0.3, "seed": 7}],
+    "pcb": [{"variant": "vision_es", "scope": "tensor"}, {"variant": "vision", "ratio": 0.5}],
+    "sce": [{"select_topk": 0.3}, {"select_topk": 0.5, "variant": "mergekit"}],
     "ties": [
         {"scope": "tensor", "trim": "exact", "zero_sign": "positive"},
         {"density": [0.1, 0.5, 1], "election": "count", "aggregate": "sum"},
@@ -33,7 +39,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "average": [{"weights": [1, 2, 0.5], "normalize": False}],
     "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
     "fisher": [{"normalize": False}],
+    "regmean": [{"off_diagonal": 0.5, "coefficients": [1, 0, 3]}, {"off_diagonal": 0}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "dppa": [{"alpha8": 1.2, "outlier": 2, "linear": ["*.weight", "*.bias"]}],
+    "emr": [{"task": 1}, {"task": 0, "scaler": "sums"}],
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],
     "slerp": [{"scope": "model", "threshold": 1}],
@@ -44,7 +53,8 @@ JOBS = [
     for method in dfmerge.methods()
     for options in ({}, *VARIANTS.get(method["id"], []))
 ]
-NEEDS_FISHER = {method["id"]: method["needs_fisher"] for method in dfmerge.methods()}
+#: What comes with the models.
+DATA = {method["id"]: method["model_data"] for method in dfmerge.methods()}
 #: How many of the models a method is given.
 COUNTS = {
     method["id"]: min(MODELS, method["most_models"] or MODELS) for method in dfmerge.methods()
@@ -59,18 +69,22 @@ class Inputs:
     base: Arrays
     models: list[Arrays]
     fishers: list[Arrays]
+    grams: list[Arrays]
 
     def stored(self, layout: str) -> dict[str, Any]:
         """Paths of `files` or `shards`."""
         suffix = "" if layout == "shards" else ".safetensors"
         names = [f"{layout}-{number}{suffix}" for number in range(MODELS + 1)]
         base, *models = (str(self.folder / name) for name in names)
-        fishers = [str(self.folder / f"fisher-{n}.safetensors") for n in range(MODELS)]
-        return {"base": base, "models": models, "fishers": fishers}
+        found: dict[str, Any] = {"base": base, "models": models, "none": None}
+        for kind in ("fisher", "gram"):
+            found[kind] = [str(self.folder / f"{kind}-{n}.safetensors") for n in range(MODELS)]
+        return found
 
     def arrays(self) -> dict[str, Any]:
         """The host's memory."""
-        return {"base": self.base, "models": self.models, "fishers": self.fishers}
+        given = {"base": self.base, "models": self.models, "none": None}
+        return {**given, "fisher": self.fishers, "gram": self.grams}
 
 
 def tensors(seed: int) -> Arrays:
@@ -101,6 +115,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     base = tensors(0)
     models = []
     fishers = []
+    grams = []
     for number in range(MODELS):
         draws = np.random.default_rng(100 + number)
         model: Arrays = {}
@@ -116,11 +131,17 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
         models.append(model)
         fishers.append(fisher)
         dfmerge.save(fisher, folder / f"fisher-{number}.safetensors")
+        gram: Arrays = {}
+        for name in ("layer.1.weight", "layer.7.weight", "head"):
+            inputs = draws.normal(size=(300, base[name].shape[1])).astype(np.float32)
+            gram[name] = inputs.T @ inputs / np.float32(300)
+        grams.append(gram)
+        dfmerge.save(gram, folder / f"gram-{number}.safetensors")
     for number, arrays in enumerate([base, *models]):
         dfmerge.save(arrays, folder / f"files-{number}.safetensors")
         dfmerge.save(arrays, folder / f"shards-{number}", shard_size=SHARD_SIZE)
     assert len(list((folder / "shards-0").glob("*.safetensors"))) >= 20
-    return Inputs(folder, base, models, fishers)
+    return Inputs(folder, base, models, fishers, grams)
 
 
 def merge(given: dict[str, Any], job: tuple[str, dict[str, Any]], **more: Any) -> Any:
@@ -131,7 +152,7 @@ def merge(given: dict[str, Any], job: tuple[str, dict[str, Any]], **more: Any) -
         given["models"][: COUNTS[method]],
         method=method,
         options=options,
-        fishers=given["fishers"] if NEEDS_FISHER[method] else None,
+        fishers=given[DATA[method]],
         progress=False,
         **more,
     )
@@ -208,9 +229,8 @@ def test_cpu_levels(inputs: Inputs, expected: Any, level: str, tmp_path: Path) -
     stored = inputs.stored("files")
     jobs = []
     for method, options in JOBS:
-        fishers = stored["fishers"] if NEEDS_FISHER[method] else None
         models = stored["models"][: COUNTS[method]]
-        job = {"base": stored["base"], "models": models, "fishers": fishers}
+        job = {"base": stored["base"], "models": models, "fishers": stored[DATA[method]]}
         jobs.append({**job, "method": method, "options": options})
     given = json.dumps({"jobs": jobs, "out": str(tmp_path / "out.safetensors")})
     done = subprocess.run(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +190,125 @@ def test_a_target_must_have_the_shapes_that_come_out() -> None:
     np.testing.assert_array_equal(right[down], cat(adapters, [1, 1])[down])
     with pytest.raises(dfmerge.ArgumentError, match=r"\[2, 16\] in the target but .* \[5, 16\]"):
         dfmerge.merge(None, adapters, "lora_cat", options=options, out={down: np.zeros((2, 16))})
+
+
+def svd(adapters: list[Weights], factors: list[float], rank: int) -> dict[str, Array]:
+    """By module, the best approximation of rank k of the weighted sum, formed in full."""
+    found = {}
+    for name, first in adapters[0].items():
+        if "lora_" not in name or not is_down(name):
+            continue
+        up = name.replace("lora_A", "lora_B").replace("embedding_A", "embedding_B")
+        total = sum(
+            c * one[up].reshape(one[up].shape[0], -1) @ one[name].reshape(one[name].shape[0], -1)
+            for c, one in zip(factors, adapters, strict=True)
+        )
+        u, s, vt = np.linalg.svd(total, full_matrices=False)
+        found[name] = (u[:, :rank] * s[:rank]) @ vt[:rank]
+        assert first.ndim >= 2
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F64", "BF16"])
+@pytest.mark.parametrize("seed", range(6))
+def test_svd(tmp_path: Path, dtype: str, seed: int) -> None:
+    """Ranks of all sizes, above those of the modules too."""
+    rng = np.random.default_rng(100 + seed)
+    count = int(rng.integers(1, 4))
+    ranks = [int(n) for n in rng.integers(1, 9, count)]
+    rank = int(rng.choice([0, 1, 3, 20]))
+    kept = rank or max(ranks)
+    alphas = [float(n) for n in rng.uniform(1, 40, count)]
+    weights = [float(n) for n in rng.normal(size=count)]
+    adapters = [
+        rounded(random_adapter(rng, one) | {"score.weight": rng.normal(size=(3, 5))}, dtype)
+        for one in ranks
+    ]
+    paths = [
+        write_adapter(tmp_path / str(n), one, dtype, r=ranks[n], lora_alpha=alphas[n])
+        for n, one in enumerate(adapters)
+    ]
+    options = {"weights": weights, "rank": rank}
+    dfmerge.merge(None, paths, "lora_svd", options=options, out=tmp_path / "out")
+    found, config = read_adapter(tmp_path / "out")
+    assert (config["r"], config["lora_alpha"], config["rank_pattern"]) == (kept, kept, {})
+    products = [w * a / r for w, a, r in zip(weights, alphas, ranks, strict=True)]
+    tolerance = {"F32": 1e-6, "F64": 1e-12, "BF16": 2e-2}[dtype]
+    for name, expected in svd(adapters, products, kept).items():
+        up = name.replace("lora_A", "lora_B").replace("embedding_A", "embedding_B")
+        a, b = found[name].exact, found[up].exact
+        assert a.shape[0] == b.shape[1] == kept
+        a, b = a.reshape(kept, -1), b.reshape(-1, kept)
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(b @ a, expected, atol=tolerance * scale)
+        # Rows of A are singular vectors, and columns of B are as long as the singular values.
+        used = np.linalg.norm(b, axis=0) > 1e-6 * scale
+        gram = a[used] @ a[used].T
+        np.testing.assert_allclose(gram, np.eye(int(used.sum())), atol=10 * tolerance)
+    mean = np.mean([one["score.weight"] for one in adapters], axis=0)
+    np.testing.assert_allclose(found["score.weight"].exact, mean, rtol=tolerance)
+
+
+def test_svd_of_full_rank_is_the_sum(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    modules = {"q": (40, 30)}
+    adapters = [random_adapter(rng, rank, modules) for rank in (4, 7)]
+    paths = [
+        write_adapter(tmp_path / str(n), one, "F64", r=4 + 3 * n, lora_alpha=8)
+        for n, one in enumerate(adapters)
+    ]
+    dfmerge.merge(None, paths, "lora_svd", options={"rank": 11}, out=tmp_path / "svd")
+    dfmerge.merge(None, paths, "lora_cat", out=tmp_path / "cat")
+    updates = []
+    for name in ("svd", "cat"):
+        found, config = read_adapter(tmp_path / name)
+        updates.append(update({n: s.exact for n, s in found.items()}, config, "q"))
+    np.testing.assert_allclose(updates[0], updates[1], atol=1e-12 * np.abs(updates[1]).max())
+
+
+def test_svd_refuses_what_has_none(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    adapters = [random_adapter(rng, 4) for _ in range(2)]
+    down, up = factors("model.layers.0.self_attn.q_proj")
+    for value in (np.nan, np.inf):
+        adapters[1][down][0, 0] = value
+        with pytest.raises(dfmerge.NumericalError, match="q_proj.lora_A.weight' is NaN"):
+            dfmerge.merge(None, adapters, "lora_svd", options={"scaling": 1})
+        given = {"scaling": 1}
+        found = dfmerge.merge(None, adapters, "lora_svd", options=given, non_finite="allow")
+        assert np.isnan(found[down]).all() and np.isnan(found[up]).all()
+        assert sum(np.isnan(array).any() for array in found.values()) == 2
+    lonely = {name: value for name, value in random_adapter(rng, 4).items() if name != up}
+    plan = dfmerge.plan(None, [lonely], method="lora_svd", options={"scaling": 1})
+    assert "comes without" in plan["problems"][0]["text"]
+    zeros = {name: 0 * value for name, value in random_adapter(rng, 4).items()}
+    found = dfmerge.merge(None, [zeros], "lora_svd", options={"scaling": 1})
+    assert not found[up].any()
+
+
+LEVEL = """
+import sys
+import dfmerge
+paths = sys.argv[2:]
+for method in ("copa", "lora_linear", "lora_cat", "lora_svd"):
+    dfmerge.merge(None, paths, method, out=f"{sys.argv[1]}/{method}", progress=False)
+"""
+
+
+def test_the_same_bytes_at_every_level_of_the_cpu(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    modules = {f"layers.{n}.q": (130 + n, 97) for n in range(3)}
+    paths = [
+        str(write_adapter(tmp_path / str(n), random_adapter(rng, 16, modules), r=16))
+        for n in range(3)
+    ]
+    results = []
+    for level in "234":
+        subprocess.run(
+            [sys.executable, "-c", LEVEL, str(tmp_path / f"out{level}"), *paths],
+            env={**os.environ, "DFMERGE_CPU_LEVEL": level},
+            check=True,
+        )
+        files = sorted((tmp_path / f"out{level}").glob("*/adapter_model.safetensors"))
+        results.append([file.read_bytes() for file in files])
+    assert len(results[0]) == 4 and results[0] == results[1] == results[2]

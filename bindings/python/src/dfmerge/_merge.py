@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from . import _arrays, _ffi
@@ -85,8 +86,10 @@ def merge(
     *,
     options: Mapping[str, Any] | None = None,
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    grams: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     progress: bool = True,
+    report: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Merge models, in memory or from files to files.
@@ -105,6 +108,9 @@ def merge(
         :func:`methods` for names, ranges and defaults.
     fishers : mapping or sequence, optional
         Diagonal Fisher values of each model, for methods that need them.
+    grams : mapping or sequence, optional
+        Gram matrices of each model's linear layers, by the names of their weights, for methods that
+        need them; see :func:`dfmerge.torch.gram`.
     out : path or mapping of str to arrays, optional
         Where to write. A path that ends in ``.safetensors`` is a file; any other is a Hugging Face
         folder, with the base's configuration and tokenizer copied. Files are complete afterwards,
@@ -113,6 +119,8 @@ def merge(
         the first model).
     progress : bool
         Whether a path shows a bar, where tqdm is installed and standard error is a terminal.
+    report : dict, optional
+        Filled with the report that a merge into a path returns.
     **settings
         ``threads``, ``max_memory`` (``"300MB"``), ``dtype`` (``"BF16"``, ``torch.bfloat16``),
         ``missing``, ``extra``, ``shape`` (what to do with tensors that do not fit together),
@@ -125,7 +133,8 @@ def merge(
         which numpy lacks: torch where it is installed, else ``ml_dtypes``); where none of them is
         installed, :class:`dfmerge.Tensor`. For a path the report:
         ``tensors`` merged, copied and left out, ``bytes_read``, ``bytes_written``, ``seconds``,
-        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``.
+        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``,
+        ``figures`` (numbers that the method found, such as what ``opcm`` takes to go on).
 
     Raises
     ------
@@ -138,13 +147,15 @@ def merge(
         On Ctrl-C, once the merge has stopped: at once, but for what a disk still takes. Files are
         as they were; complete only where it comes while they are given their names.
     """
-    job = _Job(base, models, method, options, fishers, out, settings)
+    job = _Job(base, models, method, options, _data(fishers, grams), out, settings)
     with job.claimed():
-        report = job.run(progress)
+        found = job.run(progress)
+    if report is not None:
+        report.update(found)
     if job.path is not None:
-        return report
+        return found
     if out is None:
-        for name in report["left_out"]:
+        for name in found["left_out"]:
             del job.target[name]
     return job.target
 
@@ -156,6 +167,7 @@ def plan(
     *,
     options: Mapping[str, Any] | None = None,
     fishers: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
+    grams: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Plan:
@@ -168,10 +180,12 @@ def plan(
     Plan
         A dict that prints as text: ``possible``, ``replaces`` (``out`` has weights already),
         ``tensors`` (merged, copied, left out, refused), ``problems`` with their ``remedies``,
-        ``peak_memory`` beyond inputs and outputs in memory, ``bytes_read``, ``bytes_written``,
+        ``added`` (tensors that no input has), ``peak_memory`` beyond inputs and outputs in memory,
+        ``bytes_read``, ``bytes_written``,
         ``seconds``.
     """
-    return _Job(base, models, method, options, fishers, out, settings, plans=True).plan()
+    data = _data(fishers, grams)
+    return _Job(base, models, method, options, data, out, settings, plans=True).plan()
 
 
 class Plan(dict[str, Any]):
@@ -234,6 +248,8 @@ class _Job:
                     settings.get("dtype"),
                     self._reshaped(settings) if _changes_shapes(method) else {},
                 )
+                if method in _adding_methods():
+                    self._add_outputs(settings)
             else:
                 self.target = dict(out)
             once, aliases = _once(self.target, _names(self._base or self._models[0]))
@@ -249,6 +265,15 @@ class _Job:
         self._settings = encoded(settings, "settings")
         found: dict[str, list[int]] = parsed(lib.dfm_merge_plan, *self._arguments())["reshaped"]
         return found
+
+    def _add_outputs(self, settings: dict[str, Any]) -> None:
+        """Arrays for what the method writes beside the tensors of the base."""
+        self._settings = encoded(settings, "settings")
+        for entry in self.plan()["added"]:
+            like_torch = any(_arrays.is_torch(array) for array in self.target.values())
+            self.target[entry["name"]] = _arrays.empty(
+                BY_NAME[entry["dtype"]], tuple(entry["shape"]), like_torch, entry["name"]
+            )
 
     @staticmethod
     def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
@@ -318,6 +343,12 @@ class _Job:
         return found
 
 
+@functools.cache
+def _adding_methods() -> frozenset[str]:
+    """The methods that may write tensors which no input has."""
+    return frozenset(method["id"] for method in methods() if method["adds_tensors"])
+
+
 def _refuse_other_format(path: str | bytes) -> None:
     """A folder called model.bin is not what anybody wants."""
     if os.fsdecode(path).lower().endswith(_OTHER_FORMATS):
@@ -377,23 +408,40 @@ def dtype_name(dtype: Any) -> str:
     return found if found in _FLOATS else text
 
 
+def _data(fishers: Any, grams: Any) -> Any:
+    """What comes with the models; the library knows by the method which of the two it is."""
+    if fishers is not None and grams is not None:
+        raise TypeError("fishers and grams were given; a method takes one of them")
+    return fishers if grams is None else _Grams(grams)
+
+
+@dataclass(frozen=True)
+class _Grams:
+    """What was given as Gram matrices, for messages."""
+
+    given: Any
+
+
 def _fishers(fishers: Any, names: list[str], aliases: Mapping[str, str] | None = None) -> list[Any]:
     if fishers is None:
         return []
+    argument, what = "fishers", "Fisher"
+    if isinstance(fishers, _Grams):
+        argument, what, fishers = "grams", "Gram matrices", fishers.given
     if isinstance(fishers, Mapping):
         if set(fishers) != set(names):
             raise ValueError(
-                f"fishers are given for {sorted(fishers)} but the models are {sorted(names)}; "
+                f"{argument} are given for {sorted(fishers)} but the models are {sorted(names)}; "
                 "give one for each model"
             )
         fishers = [fishers[name] for name in names]
     if len(fishers) != len(names):
         raise ValueError(
-            f"fishers has the length {len(fishers)} but there are {len(names)} models; "
+            f"{argument} has the length {len(fishers)} but there are {len(names)} models; "
             "give one for each model, in their order"
         )
     return [
-        read(source, f"the Fisher of {name}", aliases)
+        read(source, f"the {what} of {name}", aliases)
         for name, source in zip(names, fishers, strict=True)
     ]
 

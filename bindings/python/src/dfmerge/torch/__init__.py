@@ -1,8 +1,8 @@
 """DFMerge for torch: binding a module's parameters, and Fisher estimators for it.
 
-`bind` gives the search an `nn.Module`'s own memory, `Fisher` is a ready Fisher callback,
-`choice_log_likelihood` scores answer choices of token models. Importing this package imports
-torch; importing `dfmerge` does not.
+`bind` gives the search an `nn.Module`'s own memory, `Fisher` is a ready Fisher callback, `gram`
+measures what RegMean takes, `choice_log_likelihood` scores answer choices of token models.
+Importing this package imports torch; importing `dfmerge` does not.
 """
 
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ if find_spec("torch") is None:
 
 from .choices import choice_log_likelihood
 from .fisher import Fisher
+from .grams import gram
 from .module import Bound, bind, state
 
-__all__ = ["Bound", "Fisher", "bind", "choice_log_likelihood", "state"]
+__all__ = ["Bound", "Fisher", "bind", "choice_log_likelihood", "gram", "state"]

@@ -29,6 +29,7 @@ class Adapters:
         self.models = [_factors(np.random.default_rng(20 + n), dtype) for n in range(ADAPTERS)]
         self.base_path = Path()
         self.fisher_paths: list[Path] = []
+        self.gram_paths: list[Path] = []
         self.paths = [
             _written(folder / f"adapter-{dtype}-{n}", weights, ALPHAS[n])
             for n, weights in enumerate(self.models)

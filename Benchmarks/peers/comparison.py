@@ -86,7 +86,14 @@ class Comparison:
         return {
             "peer": pair.peer,
             "call": pair.call,
-            "parameters": pair.parameters,
+            "parameters": {
+                **pair.parameters,
+                **(
+                    {"grams": [str(p) for p in inputs.gram_paths[: pair.models]]}
+                    if pair.grams
+                    else {}
+                ),
+            },
             "base": str(self._peer_base(pair, inputs) or ""),
             "models": [str(path) for path in inputs.paths[: pair.models]],
             "fishers": [str(p) for p in inputs.fisher_paths[: pair.models]] if pair.fishers else [],
@@ -134,6 +141,7 @@ class Comparison:
                 pair.method,
                 options=options,
                 fishers=inputs.fisher_paths[: pair.models] if pair.fishers else None,
+                **({"grams": inputs.gram_paths[: pair.models]} if pair.grams else {}),
                 out=out,
                 progress=False,
                 threads=2,

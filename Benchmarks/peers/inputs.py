@@ -1,4 +1,4 @@
-"""Small checkpoints for the peers: a base, models, Fisher values, of odd shapes.
+"""Small checkpoints for the peers: a base, models, Fisher values, Gram matrices, of odd shapes.
 
 "random": a few dozen tensors of normal values. "structured": tensors that are made to meet the
 special cases of the methods, one each; "regular" is those of them that every peer can merge.
@@ -48,11 +48,13 @@ class Inputs:
             {name: np.asarray(_fisher(draws, v.shape), np.float32) for name, v in base.items()}
             for _ in models
         ]
+        self.grams = [_grams(np.random.default_rng(30 + n), base) for n in range(MODELS)]
         self.base_path = self._saved(folder, "base", self.base)
         self.paths = [self._saved(folder, f"model-{i}", m) for i, m in enumerate(self.models)]
         self.fisher_paths = [
             self._saved(folder, f"fisher-{i}", f) for i, f in enumerate(self.fishers)
         ]
+        self.gram_paths = [self._saved(folder, f"gram-{i}", g) for i, g in enumerate(self.grams)]
 
     def _saved(self, folder: Path, name: str, tensors: Tensors) -> Path:
         path = folder / f"{self.kind}-{self.dtype}" / f"{name}.safetensors"
@@ -63,6 +65,16 @@ class Inputs:
 
 def _fisher(draws: np.random.Generator, shape: tuple[int, ...]) -> Any:
     return np.exp(4 * draws.standard_normal(shape) - 14)
+
+
+def _grams(draws: np.random.Generator, base: Tensors) -> Tensors:
+    """Mean x x^T of twice as many inputs as the widest layer has, of the layers below 300."""
+    found: Tensors = {}
+    for name, value in base.items():
+        if value.ndim == 2 and 1 < value.shape[1] < 300:
+            x = draws.standard_normal((600, value.shape[1])) * draws.uniform(0.2, 2, value.shape[1])
+            found[name] = np.asarray(x.T @ x / len(x), np.float32)
+    return found
 
 
 def _rounded(tensors: dict[str, Array], dtype: str) -> Tensors:

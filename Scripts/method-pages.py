@@ -61,8 +61,8 @@ def linked(text: str) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """The text up to its first full stop; one within a number or a name is none."""
-    return re.split(r"(?<=[a-z)\]'])\. (?=[A-Z])", text, maxsplit=1)[0].rstrip(".") + "."
+    """The text up to its first full stop; one within a number or a name has no space behind it."""
+    return text.split(". ", 1)[0].rstrip(".") + "."
 
 
 def plain(number: float) -> str:
@@ -159,7 +159,7 @@ def cost(info: Info) -> Iterator[str]:
     given = "a base and " if info["uses_base"] else ""
     yield (
         f"Memory: {size(found['peak_memory'])} for {given}{models} {example}, from files to files in one "
-        "thread, 26 MB of it for writing. `dfmerge.plan` says it for yours."
+        "thread. `dfmerge.plan` says it for yours."
     )
 
 
@@ -255,12 +255,16 @@ descriptions as data: `dfmerge.methods()`, `dfm_methods_describe`, `dfmerge meth
 
 NOTES = """\
 *Reads* is how often base and models are read, where no tensor is F64; *in memory* is what of a matrix a thread holds
-at a time. A page's option that is a number can be searched by Bayesian optimisation: [search-guide](../search-guide.md)."""
+at a time. Of the memory that a page names, some 25 MB are for writing files. An option that is a number can be
+searched by Bayesian optimisation: [search-guide](../search-guide.md)."""
 
 
 def index(infos: list[Info]) -> str:
     """The table of all methods."""
-    rows = ["| method | title | needs | reads | in memory | when to use |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| method | title | needs | reads | in memory | when to use |",
+        "|---|---|---|---|---|---|",
+    ]
     units = {"elements": "blocks", "rows": "rows", "tensor": "the matrix"}
     for info in infos:
         cells = [
@@ -286,7 +290,9 @@ def main() -> int:
     given = parser.parse_args()
     wanted = pages()
     there = {path.name: path.read_text("utf-8") for path in given.folder.glob("*.md")}
-    wrong = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+    wrong = sorted(
+        name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
+    )
     if given.check:
         for name in wrong:
             print(f"{given.folder / name} is not as the methods say; run 'make method-pages'")

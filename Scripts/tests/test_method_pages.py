@@ -69,7 +69,9 @@ def test_a_page_that_is_not_as_the_methods_say_is_found_and_mended(tmp_path: Pat
 def test_every_method_is_named() -> None:
     """In the list of all; the README points there."""
     text = (PAGES / "README.md").read_text("utf-8")
-    assert [method["id"] for method in METHODS] == re.findall(r"^\| \[`(\w+)`\]\(\1\.md\)", text, re.M)
+    assert [method["id"] for method in METHODS] == re.findall(
+        r"^\| \[`(\w+)`\]\(\1\.md\)", text, re.M
+    )
     assert "(docs/methods/README.md)" in (ROOT / "README.md").read_text("utf-8")
 
 

@@ -91,6 +91,9 @@ class Case:
 
     def run(self, options: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
         """The merged tensors, as arrays of numpy."""
+        if any(option["name"] == "scaling" for option in self.info["options"]):
+            # Of adapters from memory it must be given.
+            options = {"scaling": 1.0, **(options or {})}
         merged = dfmerge.merge(
             self.base,
             self.models,

@@ -10,6 +10,8 @@ LIBRARY := build/lib/libdfmerge.so
 # Stands for the wheel in build/wheel, whose name has the version and the tag.
 WHEEL  := build/wheel/.built
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
+# With the command-line program; scripts that build the library or use the package leave it out.
+export DFMERGE_COMMAND := 1
 # Swift's build takes CC for its linker driver and passes it flags that gcc does not know.
 unexport CC CXX
 export PYTHONDONTWRITEBYTECODE := 1
@@ -176,6 +178,11 @@ bench-merge-files: $(VENV)/.installed ## Files to files beside mergekit, 40 GB o
 
 bench-merge-plan: $(VENV)/.installed ## What plan() predicts against measured: build/bench/merge-plan.json
 	$(PYTHON) Benchmarks/merge/plan.py
+
+.PHONY: bench-methods
+bench: bench-methods
+bench-methods: $(VENV)/.installed ## Every method over the bound of its bytes, and its memory: build/bench/methods.json
+	$(PYTHON) Benchmarks/methods/run.py
 
 .PHONY: bench-peers
 bench: bench-peers

@@ -27,10 +27,10 @@ let levelTargets: [Target] = levels.map { name, cpu in
       + [.unsafeFlags(["-Xcc", "-march=\(cpu)"]), .define("DFMERGE_LONG_STEPS")])
 }
 
-// The command-line program is the only part with dependencies. Who uses the library alone never
-// resolves them; DFMERGE_LIBRARY_ONLY=1 leaves the program out of a checkout's own builds too, so
-// that building the library needs no network.
-let buildsCommand = Context.environment["DFMERGE_LIBRARY_ONLY"] != "1"
+// The command-line program is the only part with dependencies, which every user of the library would
+// have to resolve and agree with: DFMERGE_COMMAND=1 in the environment puts it in, as the Makefile
+// does.
+let buildsCommand = Context.environment["DFMERGE_COMMAND"] == "1"
 let commandProducts: [Product] = [
   // The library's product has the program's name already; Scripts/build-cli.sh gives it to the file.
   .executable(name: "dfmerge-cli", targets: ["DFMergeCommand"])

@@ -15,6 +15,7 @@ fail() {
 }
 
 unset CC CXX
+export DFMERGE_COMMAND=1
 
 command -v swift >/dev/null && command -v swiftc >/dev/null ||
   fail "swift is not in PATH; install Swift 6.3 or later from https://www.swift.org/install"
@@ -24,6 +25,10 @@ toolchain=$(swiftc -print-target-info |
   fail "ld.lld is neither in the Swift toolchain ($toolchain) nor in PATH; install lld"
 [ -d "$toolchain/../lib/swift_static" ] ||
   fail "the Swift toolchain has no static runtime ($toolchain/../lib/swift_static); reinstall it"
+
+# Swift Package Manager goes by the same file.
+[ -f /usr/share/pkgconfig/eigen3.pc ] || pkg-config --exists eigen3 2>/dev/null ||
+  fail "Eigen is missing; install libeigen3-dev (Debian), eigen3-devel (Fedora) or eigen (others)"
 
 # As for the library: a folder that holds only the static libstdc++, searched first.
 mkdir -p .build/stdcxx build/bin

@@ -17,7 +17,7 @@ fail() {
 # Swift's build takes CC for the linker driver and then passes it flags that gcc does not know.
 unset CC CXX
 # Without the command-line program, whose dependencies would have to be fetched.
-export DFMERGE_LIBRARY_ONLY=1
+unset DFMERGE_COMMAND
 
 command -v swift >/dev/null && command -v swiftc >/dev/null ||
   fail "swift is not in PATH; install Swift 6.3 or later from https://www.swift.org/install"

@@ -17,7 +17,8 @@ fail() {
   exit 1
 }
 
-unset CC CXX
+# As users build it: without the command-line program.
+unset CC CXX DFMERGE_COMMAND
 version=$(sed -n 's/.*static let string = "\(.*\)".*/\1/p' Sources/DFMergeCore/DFMergeVersion.swift)
 [ -n "$version" ] || fail "Sources/DFMergeCore/DFMergeVersion.swift does not state the version"
 tag=${1:-v$version}
@@ -58,6 +59,8 @@ build=("${swiftpm[@]}" --package-path "$consumer" --scratch-path "$work/version"
 swift package "${build[@]}" resolve
 grep -q "\"version\" : \"$version\"" "$consumer/Package.resolved" ||
   fail "the package was not resolved by version; see $consumer/Package.resolved"
+[ "$(grep -c '"identity"' "$consumer/Package.resolved")" = 1 ] ||
+  fail "users of the package get dependencies of its own; see $consumer/Package.resolved"
 swift build "${build[@]}" --build-tests
 swift test "${build[@]}" --skip-build
 swift run "${build[@]}" --skip-build merge-specialists "$work/checkpoints" | tail -n 9

@@ -31,7 +31,8 @@ public func dfm_merge_settings_describe(
 /// to write, estimated seconds, and all of it as text for people.
 ///
 /// Members: "possible", "replaces" (the path has weights already), "method", "tensors" (an object:
-/// "merged", "copied", "left_out", "refused"), "parameters", "notes" and "problems" (lists of
+/// "merged", "copied", "left_out", "refused"), "added" (what the method writes beside the tensors of
+/// the inputs: "name", "dtype", "shape"), "parameters", "notes" and "problems" (lists of
 /// "kind", "tensor", "text"), "remedies", "threads", "passes", "peak_memory", "bytes_read",
 /// "file_bytes_read", "bytes_written", "seconds", "bytes_per_second", "reshaped" (the shapes of tensors
 /// of the result that the method changes, by name), and "text" for people.

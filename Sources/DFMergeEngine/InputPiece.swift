@@ -32,6 +32,12 @@ struct InputPiece {
       partners[name] = inputs
     }
     let fishers = try executor.fishers(of: number, piece, lookups, &buffer)
+    var bits: [UnsafeRawPointer] = []
+    for view in entry.bits {
+      bits.append(
+        try buffer.load(
+          view, offset: piece.offset / 8, count: MergePlan.Entry.bitBytes(piece.count)))
+    }
     let bytes = executor.resources.workspaceBytes
     let workspace = UnsafeMutableRawBufferPointer(start: try buffer.take(bytes), count: bytes)
     whole = InputTile(
@@ -39,8 +45,9 @@ struct InputPiece {
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
       modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape),
       dataShapes: entry.whole == nil ? [] : entry.fishers.map(\.shape), partners: partners,
-      scalings: entry.scalings, statistics: statistics, group: executor.groups[number],
-      workspace: workspace, kept: kept?.elements(of: number, from: piece.offset))
+      scalings: entry.scalings, statistics: statistics, bits: bits, numbers: executor.numbers,
+      group: executor.groups[number], workspace: workspace,
+      kept: kept?.elements(of: number, from: piece.offset))
   }
 
   /// The elements from number `start` of the piece on.

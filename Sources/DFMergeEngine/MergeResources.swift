@@ -18,6 +18,9 @@ package struct MergeResources: Sendable {
   package let bytesWritten: Int
   /// How often the inputs are gone through.
   package let passes: Int
+  /// How often base and models are read, and what comes with the models.
+  let weightReads: Int
+  let dataReads: Int
   /// The smallest run of elements of each entry that its method works on.
   let unitLengths: [Int]
   /// The bytes of what methods keep from their sums for the merge; 0 where it is computed again.
@@ -47,6 +50,7 @@ package struct MergeResources: Sendable {
       $0.fishers += $1.fisherPasses
     }
     passes = max(reads.weights, reads.fishers)
+    (weightReads, dataReads) = (reads.weights, reads.fishers)
     var all = 0
     var fromFiles = 0
     func count(_ view: TensorView, bytes: Int, times: Int = 1) {
@@ -61,6 +65,9 @@ package struct MergeResources: Sendable {
       }
       for view in (entry.base.map { [$0] } ?? []) + entry.models {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.weights)
+      }
+      for view in entry.bits {
+        count(view, bytes: MergePlan.Entry.bitBytes(entry.mergedCount), times: reads.weights)
       }
       for view in entry.fishers {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.fishers)
@@ -157,9 +164,16 @@ package struct MergeResources: Sendable {
       let length = WorkList.pieceLength(unit: units[number], most: elements)
       let count = min(max(length, elements), entry.output.shape.elementCount)
       let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: entry.output.dtype) : 0
+      // Bits take an eighth of a byte per element, in slots of 64 bytes.
+      let bits = (MergePlan.Entry.bitBytes(count) + 63) & ~63
+      let packed =
+        bits * entry.bits.count { readsFiles && $0.stored != nil }
+        + (toFiles ? bits * entry.bitOutputs.count : 0)
       most = max(
         most,
-        entry.operands.reduce(out) { $0 + slot($1, entry.count(of: $1, forPieceOf: count)) })
+        entry.operands.reduce(out + packed) {
+          $0 + slot($1, entry.count(of: $1, forPieceOf: count))
+        })
       if let rest = entry.rest { most = max(most, out + slot(rest, count)) }
     }
     for copy in plan.copies {

@@ -9,7 +9,10 @@ struct OutputFiles {
   private let folder: CheckpointWriter?
   /// What the texts beside the weights say; nil where there are none.
   private let texts:
-    (record: MergeRecord, name: String, baseFolder: String?, adapter: AdapterConfig?)?
+    (
+      record: MergeRecord, name: String, baseFolder: String?, adapter: AdapterConfig?,
+      isModel: Bool
+    )?
 
   /// Starts the file, or the folder with the base's other files beside. A path that is an input's
   /// is replaced in the end, like any other; the input is read to its end.
@@ -36,6 +39,7 @@ struct OutputFiles {
     }
     let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
     let copies = merge.settings.copiesFiles
+    let isModel = plan.side.isModel
     let writer: CheckpointWriter
     if let adapter = reference?.adapter {
       let result = try AdapterResult(
@@ -48,11 +52,11 @@ struct OutputFiles {
     } else {
       writer = try CheckpointWriter(
         folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
-        copyingFilesFrom: copies ? baseFolder : nil)
+        copyingFilesFrom: copies && isModel ? baseFolder : nil)
     }
     if copies {
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      texts = (try MergeRecord(merge), name, baseFolder, reference?.adapter)
+      texts = (try MergeRecord(merge), name, baseFolder, reference?.adapter, isModel)
     } else {
       texts = nil
     }
@@ -71,10 +75,13 @@ struct OutputFiles {
       var record = texts.record
       record.figures = figures
       try folder.add(try record.recipe(), as: MergeRecord.recipeName)
-      try folder.add(
-        try record.card(
-          outputName: texts.name, baseFolder: texts.baseFolder, adapter: texts.adapter),
-        as: MergeRecord.cardName)
+      // What is no model by itself has no card of one.
+      if texts.isModel {
+        try folder.add(
+          try record.card(
+            outputName: texts.name, baseFolder: texts.baseFolder, adapter: texts.adapter),
+          as: MergeRecord.cardName)
+      }
     }
     try file?.finish(poll: poll)
     try folder?.finish(poll: poll)

@@ -17,6 +17,17 @@ package protocol MergeMethod: Sendable {
   /// Makes the method from options that have been checked against `info.options`.
   init(options: OptionValues, modelCount: Int) throws(DFMergeError)
 
+  /// What is read and written beside the merged tensors, and whether these options suit these models.
+  /// Asked once, before anything is read.
+  /// - Parameter options: checked; those that vary by tensor have their defaults.
+  static func sideTensors(
+    _ options: OptionValues, models: [any WeightSource]
+  ) throws(DFMergeError) -> SideTensors
+
+  /// The vectors that ``SideTensors/numbersWritten`` lists, in its order.
+  /// - Parameter statistics: those of a tensor; empty where none is merged.
+  func numbers(_ statistics: [ModelStatistic: [Double]]) -> [[Double]]
+
   /// What `merge` reads from `InputTile.statistics`. They are found in this order, and those before
   /// are in the tiles from which the next is found. Of the same kinds in the same places for any
   /// options, of which some may ask for less.
@@ -83,6 +94,10 @@ package protocol MergeMethod: Sendable {
 }
 
 extension MergeMethod {
+  package static func sideTensors(
+    _ options: OptionValues, models: [any WeightSource]
+  ) throws(DFMergeError) -> SideTensors { SideTensors() }
+  package func numbers(_ statistics: [ModelStatistic: [Double]]) -> [[Double]] { [] }
   package var statistics: [ModelStatistic] { [] }
   package func unit(of shape: Shape) -> TileUnit { .elements }
   package func unit(of shape: Shape, named name: String) -> TileUnit { unit(of: shape) }

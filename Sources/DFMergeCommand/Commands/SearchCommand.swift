@@ -140,10 +140,8 @@ struct SearchCommand: ReportingCommand {
     for warning in study.warnings { console.warn(warning) }
     let told = study.trials.count(where: \.isTold)
     if told > 0 { console.note("continuing \(folder.path) after \(told) trials") }
-    // The merge without a search is worth knowing; for coefficients the optimiser knows better ones.
-    if study.trials.isEmpty, !space.isOfCoefficients, let usual = space.usualValues {
-      try study.enqueue([usual])
-    }
+    // What the merge is without a search is worth knowing.
+    if study.trials.isEmpty, let usual = space.usualValues { try study.enqueue([usual]) }
     let search = OptionSearch(
       step: step, space: space, command: ScoreCommand(words: command, limit: trialSeconds),
       folder: folder, mostFailures: failures, study: study, cabinet: cabinet, console: console)

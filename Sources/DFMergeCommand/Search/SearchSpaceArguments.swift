@@ -70,8 +70,7 @@ struct OptionSpace {
   ///   - coefficients: intervals for the method's value by model: one for all models, or one for
   ///     each.
   ///   - space: further options.
-  ///   - fixed: the options that are given; those that are searched are none of them but for other
-  ///     models.
+  ///   - fixed: the options that are given; of those that are searched, where the search begins.
   /// - Throws: `.unknownName`, `.invalidOption`.
   init(
     method: MethodInfo, coefficients: [Interval], space: [SpaceArgument],
@@ -120,19 +119,16 @@ struct OptionSpace {
           + (coefficient == nil ? "" : " (for \(coefficient?.name ?? ""))")
           + ", or --space option=low,high with one of: \(OptionSpace.searchable(method)).")
     }
-    for parameter in found where parameter.model == nil && fixed[parameter.option] != nil {
-      throw DFMergeError(
-        .invalidOption,
-        "Option '\(parameter.option)' is searched and has a value as well; leave one of them out.",
-        context: ["option": parameter.option])
-    }
     parameters = found
     isOfCoefficients = found.allSatisfy { $0.option == "coefficients" && $0.model != nil }
   }
 
-  /// The options without a search, those given or the defaults, as a point; nil where one is no
-  /// number, or outside its interval.
+  /// Where a search begins: the options without it, those given or the defaults, as a point.
+  ///
+  /// Nil where one is no number or outside its interval, and for coefficients that are not given:
+  /// the optimiser knows of better points.
   var usualValues: [Double]? {
+    if isOfCoefficients, fixed["coefficients"] == nil { return nil }
     var values: [Double] = []
     for parameter in parameters {
       let given = fixed[parameter.option]

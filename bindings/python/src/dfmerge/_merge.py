@@ -180,7 +180,8 @@ def plan(
     Plan
         A dict that prints as text: ``possible``, ``replaces`` (``out`` has weights already),
         ``tensors`` (merged, copied, left out, refused), ``problems`` with their ``remedies``,
-        ``peak_memory`` beyond inputs and outputs in memory, ``bytes_read``, ``bytes_written``,
+        ``added`` (tensors that no input has), ``peak_memory`` beyond inputs and outputs in memory,
+        ``bytes_read``, ``bytes_written``,
         ``seconds``.
     """
     data = _data(fishers, grams)
@@ -247,6 +248,8 @@ class _Job:
                     settings.get("dtype"),
                     self._reshaped(settings) if _changes_shapes(method) else {},
                 )
+                if method in _adding_methods():
+                    self._add_outputs(settings)
             else:
                 self.target = dict(out)
             once, aliases = _once(self.target, _names(self._base or self._models[0]))
@@ -259,9 +262,18 @@ class _Job:
 
     def _reshaped(self, settings: Mapping[str, Any]) -> dict[str, list[int]]:
         """The shapes of tensors of the result that are not the reference's."""
-        self._settings = encoded(settings, "settings")
+        self._settings = encoded({**settings, "estimate": False}, "settings")
         found: dict[str, list[int]] = parsed(lib.dfm_merge_plan, *self._arguments())["reshaped"]
         return found
+
+    def _add_outputs(self, settings: dict[str, Any]) -> None:
+        """Arrays for what the method writes beside the tensors of the base."""
+        self._settings = encoded(settings, "settings")
+        for entry in self.plan()["added"]:
+            like_torch = any(_arrays.is_torch(array) for array in self.target.values())
+            self.target[entry["name"]] = _arrays.empty(
+                BY_NAME[entry["dtype"]], tuple(entry["shape"]), like_torch, entry["name"]
+            )
 
     @staticmethod
     def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
@@ -329,6 +341,12 @@ class _Job:
         check_with(call.status, call.message)
         found: dict[str, Any] = json.loads(text)
         return found
+
+
+@functools.cache
+def _adding_methods() -> frozenset[str]:
+    """The methods that may write tensors which no input has."""
+    return frozenset(method["id"] for method in methods() if method["adds_tensors"])
 
 
 def _refuse_other_format(path: str | bytes) -> None:

@@ -179,6 +179,11 @@ bench-merge-files: $(VENV)/.installed ## Files to files beside mergekit, 40 GB o
 bench-merge-plan: $(VENV)/.installed ## What plan() predicts against measured: build/bench/merge-plan.json
 	$(PYTHON) Benchmarks/merge/plan.py
 
+.PHONY: bench-methods
+bench: bench-methods
+bench-methods: $(VENV)/.installed ## Every method over the bound of its bytes, and its memory: build/bench/methods.json
+	$(PYTHON) Benchmarks/methods/run.py
+
 .PHONY: bench-peers
 bench: bench-peers
 bench-peers: $(VENV)/.installed ## Methods beside mergekit, peft and fusion_bench: build/bench/peers.json

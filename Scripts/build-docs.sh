@@ -49,8 +49,9 @@ mkdir "$symbols"
 # The files that the tutorial shows are made of the example's, so that nothing stands twice.
 cp -R "$catalogue" "$work/DFMerge.docc"
 python3 Scripts/tutorial_steps.py "$work/DFMerge.docc/Resources"
-"$extract" -module-name DFMerge -target "$target" -I "$built/Modules" \
-  -I Sources/CDFMergeShims/include -output-dir "$symbols" -minimum-access-level public \
+includes=("$built/Modules" Sources/C*/include)
+"$extract" -module-name DFMerge -target "$target" "${includes[@]/#/-I}" \
+  -output-dir "$symbols" -minimum-access-level public \
   -skip-synthesized-members "-experimental-allowed-reexported-modules=$exports"
 mkdir -p "$(dirname "$out")"
 rm -rf "$out"

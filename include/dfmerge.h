@@ -329,7 +329,8 @@ dfm_status dfm_merge_settings_describe(dfm_text **out);
  * to write, estimated seconds, and all of it as text for people.
  *
  * Members: "possible", "replaces" (the path has weights already), "method", "tensors" (an object:
- * "merged", "copied", "left_out", "refused"), "parameters", "notes" and "problems" (lists of
+ * "merged", "copied", "left_out", "refused"), "added" (what the method writes beside the tensors of
+ * the inputs: "name", "dtype", "shape"), "parameters", "notes" and "problems" (lists of
  * "kind", "tensor", "text"), "remedies", "threads", "passes", "peak_memory", "bytes_read",
  * "file_bytes_read", "bytes_written", "seconds", "bytes_per_second", "reshaped" (the shapes of tensors
  * of the result that the method changes, by name), and "text" for people.
@@ -392,8 +393,8 @@ dfm_status dfm_merge_plan(const char *method, const char *options, const char *s
  * @param cancel [in] [borrowed] [nullable] A stop flag that is polled during the merge.
  * @param report [out] [owned] [nullable] JSON: "tensors" (an object: "merged", "copied",
  *     "left_out"), "left_out" (their names), "notes", "bytes_read", "bytes_written", "seconds",
- *     "rounding_error" of F16 and BF16 outputs (relative, else null), "non_finite"; free it with
- *     dfm_text_free.
+ *     "rounding_error" of F16 and BF16 outputs (relative, else null), "non_finite", "figures" (an
+ *     object of the numbers that the method found); free it with dfm_text_free.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,
  *     DFM_ERROR_UNKNOWN_NAME, DFM_ERROR_INVALID_OPTION, DFM_ERROR_INVALID_JSON,
  *     DFM_ERROR_MISSING_TENSOR, DFM_ERROR_SHAPE_MISMATCH, DFM_ERROR_DTYPE_MISMATCH,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters import Adapters, AnyInputs, updates
 from differences import Difference, difference, drawn, loaded
 from environment import Peers
-from inputs import Inputs
 from pair import TORCH, Pair
 
 import dfmerge
@@ -55,7 +55,9 @@ class Row:
 class Comparison:
     """All pairs of one environment on one set of inputs."""
 
-    def __init__(self, peers: Peers, inputs: dict[tuple[str, str], Inputs], folder: Path) -> None:
+    def __init__(
+        self, peers: Peers, inputs: dict[tuple[str, str], AnyInputs], folder: Path
+    ) -> None:
         self._peers, self._inputs, self._folder = peers, inputs, folder
 
     def rows(self, pairs: list[Pair]) -> list[Row]:
@@ -80,11 +82,18 @@ class Comparison:
             for case, job in zip(cases, jobs, strict=True)
         ]
 
-    def _job(self, number: int, pair: Pair, inputs: Inputs, arithmetic: str) -> dict[str, Any]:
+    def _job(self, number: int, pair: Pair, inputs: AnyInputs, arithmetic: str) -> dict[str, Any]:
         return {
             "peer": pair.peer,
             "call": pair.call,
-            "parameters": pair.parameters,
+            "parameters": {
+                **pair.parameters,
+                **(
+                    {"grams": [str(p) for p in inputs.gram_paths[: pair.models]]}
+                    if pair.grams
+                    else {}
+                ),
+            },
             "base": str(self._peer_base(pair, inputs) or ""),
             "models": [str(path) for path in inputs.paths[: pair.models]],
             "fishers": [str(p) for p in inputs.fisher_paths[: pair.models]] if pair.fishers else [],
@@ -94,13 +103,13 @@ class Comparison:
         }
 
     @staticmethod
-    def _peer_base(pair: Pair, inputs: Inputs) -> Path | None:
+    def _peer_base(pair: Pair, inputs: AnyInputs) -> Path | None:
         # fusion_bench's functions are given a base where they need none.
         if pair.base or pair.peer == "fusion_bench":
             return inputs.base_path
         return inputs.paths[0] if pair.first_is_base else None
 
-    def _row(self, case: tuple[Pair, Inputs, str], out: Path, report: dict[str, Any]) -> Row:
+    def _row(self, case: tuple[Pair, AnyInputs, str], out: Path, report: dict[str, Any]) -> Row:
         pair, inputs, arithmetic = case
         what = f"{inputs.kind} {inputs.dtype}"
         coarse = inputs.dtype == "BF16" and arithmetic == "bfloat16"
@@ -113,15 +122,17 @@ class Comparison:
         if times[1] is None:
             problem = report.get("problem") or self._peers.problems[pair.peer] or "no result"
             return Row(pair, what, None, None, "", 0, times, "not run", problem)
-        theirs = loaded(out / "merged.safetensors")
+        adapters = isinstance(inputs, Adapters)
+        theirs = updates(out) if adapters else loaded(out / "merged.safetensors")
         if pair.drawn is not None:
             return self._drawn(pair, inputs, what, ours, theirs, times)
         found = difference(ours, theirs, inputs, pair.by_tensor, pair.tolerance)
         return judged(pair, inputs, what, coarse, found, times)
 
-    def _ours(self, pair: Pair, inputs: Inputs, options: dict[str, Any]) -> tuple[Any, float]:
+    def _ours(self, pair: Pair, inputs: AnyInputs, options: dict[str, Any]) -> tuple[Any, float]:
         """Merge twice from files to a file, as the peer does; the second call is timed."""
-        out = self._folder / "ours.safetensors"
+        adapters = isinstance(inputs, Adapters)
+        out = self._folder / ("ours" if adapters else "ours.safetensors")
         for _ in range(2):
             start = time.perf_counter()
             dfmerge.merge(
@@ -130,17 +141,18 @@ class Comparison:
                 pair.method,
                 options=options,
                 fishers=inputs.fisher_paths[: pair.models] if pair.fishers else None,
+                **({"grams": inputs.gram_paths[: pair.models]} if pair.grams else {}),
                 out=out,
                 progress=False,
                 threads=2,
             )
             seconds = time.perf_counter() - start
-        return loaded(out), seconds
+        return updates(out) if adapters else loaded(out), seconds
 
     def _drawn(
         self,
         pair: Pair,
-        inputs: Inputs,
+        inputs: AnyInputs,
         what: str,
         ours: Any,
         theirs: Any,
@@ -153,13 +165,16 @@ class Comparison:
         )
         note = f"kept {a.moved:.4f} and {b.moved:.4f}, slope {a.slope:.4f} and {b.slope:.4f}"
         value = max(abs(a.moved - b.moved), abs(a.slope - b.slope))
+        if value > SLOPE and pair.explained:
+            note = f"{note}; {pair.explained[0].sentence}"
+            return Row(pair, what, None, 0, "", SLOPE, times, "explained", note)
         verdict = "equal in expectation" if value <= SLOPE else "DIFFERS"
         return Row(pair, what, None, value, "", SLOPE, times, verdict, note)
 
 
 def judged(
     pair: Pair,
-    inputs: Inputs,
+    inputs: AnyInputs,
     what: str,
     coarse: bool,
     found: Difference,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from inputs import Array, Inputs, Tensors
+from adapters import AnyInputs
+from inputs import Array, Tensors
 from safetensors.torch import load_file
 
 #: Rounding of arithmetic in F32, relative to the largest operand: a few units in the last place.
@@ -46,7 +47,7 @@ def loaded(path: Path) -> Tensors:
 def difference(
     ours: Tensors,
     theirs: Tensors,
-    inputs: Inputs,
+    inputs: AnyInputs,
     by_tensor: bool,
     tolerance: float,
 ) -> Difference:
@@ -61,7 +62,8 @@ def difference(
     tensors: dict[str, float] = {}
     for name in sorted(ours):
         a, b = ours[name], theirs[name]
-        operands = [np.asarray(w[name]).astype(np.float64) for w in (inputs.base, *inputs.models)]
+        weights = (inputs.base, *inputs.models)
+        operands = [np.asarray(w[name]).astype(np.float64) for w in weights if name in w]
         scale = np.maximum.reduce([np.abs(v) for v in (a, b, *operands)]) if a.size else a
         if by_tensor and a.size:
             scale = np.full_like(scale, scale.max())

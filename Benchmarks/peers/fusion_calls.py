@@ -138,12 +138,38 @@ def _length(vector: Weights) -> float:
     return float(sum(v.double().square().sum() for v in vector.values()) ** 0.5)
 
 
+def _emr(base: Weights, models: list[Weights], _: Any, given: dict[str, Any]) -> Weights:
+    from fusion_bench.method.emr_merging.utils import emr_merge
+
+    unified, masks, scalers = emr_merge(_task_vectors(base, models))
+    task = given["task"]
+    change = {n: unified[n] * masks[n][task] for n in base}
+    return _added(base, change, float(scalers[task]))
+
+
+def _regmean(base: Weights, models: list[Weights], _: Any, given: dict[str, Any]) -> Weights:
+    from fusion_bench.method.regmean.regmean import merging_with_regmean_weights
+
+    # Their Gram matrices go by the names of modules, ours by those of weights.
+    grams = [load_file(path) for path in given["grams"]]
+    by_module = [{f"layer_{name}": value for name, value in gram.items()} for gram in grams]
+    names = {n: f"layer_{n}.weight" for n in base}
+    merged = merging_with_regmean_weights(
+        {names[n]: [model[n] for model in models] for n in base},
+        by_module,
+        reduce_non_diagonal_ratio=given["off_diagonal"],
+    )
+    return {n: merged[names[n]] for n in base}
+
+
 CALLS: dict[str, Callable[..., Weights]] = {
+    "emr": _emr,
     "fisher": _fisher,
     "iso_c": _iso_c,
     "iso_cts": _iso_cts,
     "model_stock": _model_stock,
     "opcm": _opcm,
+    "regmean": _regmean,
     "slerp": _slerp,
     "ties": _ties,
     "tsv_m": _tsv_m,

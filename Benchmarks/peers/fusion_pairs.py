@@ -8,7 +8,26 @@ from pair import Explained, Options, Pair
 
 DEGENERATE = Explained(
     "directions of singular values that are 0 are arbitrary",
-    ("low_rank", "sparse", "parallel", "opposed", "levels", "one_changed"),
+    ("low_rank", "sparse", "parallel", "opposed", "levels", "one_changed", "one_unchanged"),
+    kind="structured",
+)
+ADDED = Explained(
+    "fusion_bench adds 1e-8 to products of lengths, and to the divisor",
+    ("vector*_7", "tiny_changes", "single", "scalar", "one_column", "opposed"),
+)
+PROJECTED = Explained(
+    "directions in which there is no change yet are arbitrary: fusion_bench projects some away",
+    (
+        "low_rank",
+        "sparse",
+        "parallel",
+        "opposed",
+        "levels",
+        "one_changed",
+        "one_unchanged",
+        "one_row",
+        "one_column",
+    ),
     kind="structured",
 )
 #: Singular value decompositions in F32.
@@ -40,11 +59,23 @@ PAIRS = [
           by_tensor=True),
     *(
         _pair("model_stock", {"angle": "degrees", "clamp": False}, "model_stock", {},
-              f"mean angle, {models} models", models=models, by_tensor=True)
+              f"mean angle, {models} models", models=models, by_tensor=True,
+              kinds=("random", "regular"), explained=(ADDED,))
         for models in (2, 3)
     ),
     _matrices("iso_c", {"lambda": 1.2}, {"lambda": 1.2}, "lambda 1.2"),
     _matrices("iso_cts", {"lambda": 1.2, "common": 0.8}, {"lambda": 1.2, "common": 0.8},
               "lambda 1.2, common 0.8"),
     _matrices("tsv_m", {"lambda": 1.2}, {"lambda": 1.2}, "lambda 1.2"),
+    *(
+        _pair("emr", {"task": task}, "emr", {"task": task}, f"task {task}", kinds=kinds)
+        for task, kinds in ((0, ("random", "structured")), (2, ("random", "structured")))
+    ),
+    _pair("opcm", {"alpha": 0.5}, "opcm", {"alpha": 0.5}, "alpha 0.5", by_tensor=True,
+          tolerance=FACTORISED, explained=(PROJECTED,)),
+    *(
+        _pair("regmean", {"off_diagonal": share}, "regmean", {"off_diagonal": share},
+              f"off_diagonal {share:g}", base=False, grams=True, by_tensor=True, tolerance=1e-4)
+        for share in (0.1, 0.9)
+    ),
 ]  # fmt: skip

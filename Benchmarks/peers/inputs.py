@@ -1,7 +1,8 @@
-"""Small checkpoints for the peers: a base, models, Fisher values, of odd shapes.
+"""Small checkpoints for the peers: a base, models, Fisher values, Gram matrices, of odd shapes.
 
-Two kinds. "random": a few dozen tensors of normal values. "structured": tensors that are made to
-meet the special cases of the methods, one each. Names have no dots, for torch's modules take none.
+"random": a few dozen tensors of normal values. "structured": tensors that are made to meet the
+special cases of the methods, one each; "regular" is those of them that every peer can merge.
+"large": one tensor, for what is drawn at random. Names have no dots, for torch's modules take none.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ MODELS = 4
 MATRICES = ((257, 129), (64, 33), (31, 200), (96, 96), (129, 257), (17, 5), (200, 31), (8, 64))
 VECTORS = (513, 129, 96, 33, 7)
 REPEATS = 3
+#: Structured tensors that some methods cannot merge, or turn rounding into a difference.
+SPECIAL = frozenset(
+    {"zeros", "unchanged", "one_changed", "one_unchanged", "opposed", "parallel", "one_column",
+     "single", "scalar"}
+)  # fmt: skip
 #: The tensor that random draws are compared on.
 LARGE = (1024, 1024)
 
@@ -42,11 +48,13 @@ class Inputs:
             {name: np.asarray(_fisher(draws, v.shape), np.float32) for name, v in base.items()}
             for _ in models
         ]
+        self.grams = [_grams(np.random.default_rng(30 + n), base) for n in range(MODELS)]
         self.base_path = self._saved(folder, "base", self.base)
         self.paths = [self._saved(folder, f"model-{i}", m) for i, m in enumerate(self.models)]
         self.fisher_paths = [
             self._saved(folder, f"fisher-{i}", f) for i, f in enumerate(self.fishers)
         ]
+        self.gram_paths = [self._saved(folder, f"gram-{i}", g) for i, g in enumerate(self.grams)]
 
     def _saved(self, folder: Path, name: str, tensors: Tensors) -> Path:
         path = folder / f"{self.kind}-{self.dtype}" / f"{name}.safetensors"
@@ -57,6 +65,16 @@ class Inputs:
 
 def _fisher(draws: np.random.Generator, shape: tuple[int, ...]) -> Any:
     return np.exp(4 * draws.standard_normal(shape) - 14)
+
+
+def _grams(draws: np.random.Generator, base: Tensors) -> Tensors:
+    """Mean x x^T of twice as many inputs as the widest layer has, of the layers below 300."""
+    found: Tensors = {}
+    for name, value in base.items():
+        if value.ndim == 2 and 1 < value.shape[1] < 300:
+            x = draws.standard_normal((600, value.shape[1])) * draws.uniform(0.2, 2, value.shape[1])
+            found[name] = np.asarray(x.T @ x / len(x), np.float32)
+    return found
 
 
 def _rounded(tensors: dict[str, Array], dtype: str) -> Tensors:
@@ -125,4 +143,10 @@ def _structured(draws: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
     return base, [{n: base[n] + delta[n] for n in base} for delta in deltas]
 
 
-KINDS = {"random": _random, "structured": _structured, "large": _large}
+def _regular(draws: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
+    base, models = _structured(draws)
+    kept = [{n: v for n, v in w.items() if n not in SPECIAL} for w in (base, *models)]
+    return kept[0], kept[1:]
+
+
+KINDS = {"random": _random, "structured": _structured, "regular": _regular, "large": _large}

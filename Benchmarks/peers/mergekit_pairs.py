@@ -48,17 +48,25 @@ def _ties(normalize: bool, density: float, factor: float, weights: list[float]) 
     )  # fmt: skip
 
 
-def _drawn(method: str, call: str, density: float, ours: Options, theirs: Options) -> Pair:
+def _drawn(
+    method: str,
+    call: str,
+    ours: Options,
+    theirs: Options,
+    variant: str,
+    explained: tuple[Explained, ...] = (),
+) -> Pair:
     """A randomised method, compared by what is expected of it."""
     return _pair(
         method,
-        {**ours, "density": density},
+        {"density": 0.5, **ours},
         call,
-        {**theirs, "density": density},
-        f"density {density:g}, draws differ",
+        {"density": 0.5, **theirs},
+        f"density 0.5{variant}, draws differ",
         kinds=("large",),
         types=(F32,),
         drawn={"density": 1.0},
+        explained=explained,
     )
 
 
@@ -79,12 +87,64 @@ ELECTED = [
     _ties(True, 1.0, 1.0, INEXACT),
     _pair("dare", {"coefficients": C3, "density": 1}, "dare_linear",
           {"weight": C3, "density": 1.0}, "density 1"),
-    _drawn("dare", "dare_linear", 0.5, {"coefficients": W3}, {"weight": W3}),
+    _drawn("dare", "dare_linear", {"coefficients": W3}, {"weight": W3}, ""),
+    _drawn("dare", "dare_linear", {"coefficients": W3, "rescale": "l1"}, {"weight": W3},
+           ", its rescaling"),
     _pair("dare_ties", {"weights": W3, "density": 1, "lambda": 0.7}, "dare_ties",
           {"weight": W3, "density": 1.0, "lambda": 0.7}, "density 1, sum"),
     _pair("dare_ties", {"weights": W3, "density": 1, "aggregate": "mean"}, "dare_ties",
           {"weight": W3, "density": 1.0, "normalize": True}, "density 1, mean"),
-    _drawn("dare_ties", "dare_ties", 0.5, {"weights": W3}, {"weight": W3}),
+    _drawn("dare_ties", "dare_ties", {"weights": W3}, {"weight": W3}, ""),
+    _drawn("dare_ties", "dare_ties", {"weights": W3, "rescale": "l1"}, {"weight": W3},
+           ", its rescaling"),
+]  # fmt: skip
+
+
+LEVELS = Explained(
+    "of changes of equal size mergekit keeps as many as the densities say, we all or none",
+    ("levels", "opposed", "parallel", "sparse", "unchanged", "one_changed", "one_unchanged"),
+    kind="structured",
+)
+FEW = Explained("the same, of a few changes", share=1e-4, dtype="F32")
+COARSER = Explained("the same; in BF16 many changes are equal", share=0.15, dtype="BF16")
+#: A tensor has floor(gamma n) = 0 outliers.
+SHORT = Explained(
+    "mergekit up to 0.1.4, whose rule ours is, zeroes a tensor that has no outliers",
+    ("vector*_7", "single", "scalar"),
+)
+TAILS = {"density": 0.4, "gamma": 0.1}
+OURS_TAILS = {**TAILS, "scope": "tensor", "variant": "mergekit"}
+TAILED = (SHORT, LEVELS, FEW, COARSER)
+DRAWN_RANKS = {"epsilon": 0.2}
+BY_SIZE = Explained(
+    "ours divides what is kept by its own probability; mergekit's L1 norm makes all of it larger, "
+    "for mostly large changes are kept"
+)
+
+CUT = [
+    _pair("breadcrumbs", {"coefficients": W3, **OURS_TAILS}, "breadcrumbs",
+          {"weight": W3, **TAILS}, "tensor", explained=TAILED),
+    _pair("breadcrumbs_ties", {"weights": W3, "lambda": 0.5, **OURS_TAILS}, "breadcrumbs_ties",
+          {"weight": W3, "lambda": 0.5, **TAILS}, "tensor, sum", explained=TAILED),
+    _pair("breadcrumbs_ties", {"weights": W3, "aggregate": "mean", **OURS_TAILS},
+          "breadcrumbs_ties", {"weight": W3, "normalize": True, **TAILS}, "tensor, mean",
+          explained=TAILED),
+    _pair("della", {"weights": W3, "density": 1, "lambda": 0.7}, "della",
+          {"weight": W3, "density": 1.0, "lambda": 0.7}, "density 1, mean"),
+    _pair("della_linear", {"coefficients": C3, "density": 1}, "della_linear",
+          {"weight": C3, "density": 1.0}, "density 1"),
+    *(
+        _drawn(method, method, {name: W3, **DRAWN_RANKS, **more}, {"weight": W3, **DRAWN_RANKS},
+               variant, () if more else (BY_SIZE,))
+        for method, name in (("della", "weights"), ("della_linear", "coefficients"))
+        for more, variant in (({}, ""), ({"rescale": "l1"}, ", its rescaling"))
+    ),
+    *(
+        _pair("sce", {"select_topk": share, "variant": "mergekit"}, "sce", {"select_topk": share},
+              f"its variant, select_topk {share:g}",
+              explained=(LEVELS, FEW, COARSER) if share < 1 else ())
+        for share in (1.0, 0.3)
+    ),
 ]  # fmt: skip
 
 
@@ -93,11 +153,17 @@ def _turned(method: str, ours: Options, theirs: Options, variant: str, **more: A
     return _pair(method, ours, method, theirs, variant, by_tensor=True, **more)
 
 
+OPPOSITE = Explained(
+    "between opposite changes mergekit's cosine, in F32, is not -1 and it turns about an angle of "
+    "rounding, where we go straight",
+    ("opposed",),
+)
 ANGLES = [
     _turned("slerp", {"t": 0.3}, {"t": 0.3}, "t 0.3", models=2, base=False, first_is_base=True),
     *(
         _turned("nuslerp", {"weights": [1, 3], "scope": scope}, {"weight": [1.0, 3.0], **theirs},
-                f"{scope}, {'changes' if base else 'weights'}", models=2, base=base)
+                f"{scope}, {'changes' if base else 'weights'}", models=2, base=base,
+                explained=(OPPOSITE,))
         for scope, theirs in (
             ("tensor", {}),
             ("row", {"nuslerp_flatten": False}),
@@ -107,16 +173,17 @@ ANGLES = [
     ),
     *(
         _turned("multislerp", {"weights": INEXACT}, {"weight": INEXACT},
-                "changes" if base else "weights", base=base)
+                "changes" if base else "weights", base=base, kinds=("random", "regular"))
         for base in (True, False)
     ),
     *(
         _turned("model_stock", {"scope": scope, "clamp": False, "norm_floor": 1e-6},
-                {"filter_wise": scope == "row"}, f"{scope}, its floor of norms", models=models)
+                {"filter_wise": scope == "row"}, f"{scope}, {models} models, its floor of norms",
+                models=models, kinds=("random", "regular"), tolerance=1e-5)
         for scope in ("tensor", "row")
         for models in (2, 3)
     ),
     _turned("karcher", {}, {}, "equal weights", base=False),
 ]  # fmt: skip
 
-PAIRS = [*LINEAR, *ELECTED, *ANGLES]
+PAIRS = [*LINEAR, *ELECTED, *CUT, *ANGLES]

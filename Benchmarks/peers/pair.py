@@ -43,6 +43,7 @@ class Pair:
     #: The peer calls the first of the models its base.
     first_is_base: bool = False
     fishers: bool = False
+    grams: bool = False
     kinds: tuple[str, ...] = ("random", "structured")
     types: tuple[tuple[str, str], ...] = (F32, BF16)
     #: Whether rounding depends on the largest element of a tensor.

@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "merge"))
 
+from adapters import Adapters
 from comparison import Comparison, Row
 from environment import Peers
 from inputs import KINDS, Inputs
@@ -46,8 +47,8 @@ def main() -> int:
         print(problem)
     with tempfile.TemporaryDirectory() as folder:
         inputs = {
-            (kind, dtype): Inputs(kind, dtype, Path(folder))
-            for kind in KINDS
+            (kind, dtype): made(kind, dtype, Path(folder))
+            for kind, made in {**dict.fromkeys(KINDS, Inputs), "adapters": Adapters}.items()
             for dtype in ("F32", "BF16")
         }
         rows = Comparison(peers, inputs, Path(folder)).rows(pairs)

@@ -1,4 +1,4 @@
-"""The rows that search: the paper's preset, without Fisher, static Fisher, our default."""
+"""The rows that search: DF-Merge in four ways, and two methods of more than one number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from curves import journal
 from data import scores
 from finetune import load
 from fishers import estimator
+from process import PeakSampler, status
 
 import dfmerge
 
-TRIALS = 60
+TRIALS, FEW_TRIALS = 60, 24
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,12 @@ class Method:
     title: str
     options: dict[str, Any] = field(default_factory=dict)
     samples: int | None = None
+    trials: int = TRIALS
+
+    @property
+    def needs(self) -> str:
+        """The method of the library that it searches."""
+        return str(self.options.get("method", "df_merge"))
 
 
 SEARCHES: dict[str, Method] = {
@@ -32,7 +39,23 @@ SEARCHES: dict[str, Method] = {
     "no_fisher": Method("search without Fisher", {"fisher_mode": "none"}),
     "static": Method("DF-Merge, static Fisher", {"fisher_mode": "static"}, samples=100),
     "default": Method("DF-Merge, our default", samples=100),
+    "ties_search": Method(
+        "TIES, density and lambda searched",
+        {"method": "ties", "space": {"density": [0.05, 0.95], "lambda": [0.5, 2.5]}},
+        trials=FEW_TRIALS,
+    ),
+    "dppa_search": Method(
+        "DPPA, amplifications searched",
+        {"method": "dppa", "space": {"alpha9": [0.0, 4.0], "alpha8": [0.0, 2.0]}},
+        trials=FEW_TRIALS,
+    ),
 }
+
+
+def available() -> list[str]:
+    """The searches whose method this library has."""
+    have = {method["id"] for method in dfmerge.methods()}
+    return [name for name, method in SEARCHES.items() if method.needs in have]
 
 
 def search(bench: Bench, method: str, seeds: Sequence[int]) -> None:
@@ -60,17 +83,19 @@ def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
     path = journal(bench.cache, key.partition("/")[0], seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    result = dfmerge.Search(
-        bench.module,
-        bench.base_path,
-        bench.model_paths,
-        evaluate,
-        fisher=estimator(bench, method.samples, seed) if method.samples else None,
-        trials=TRIALS,
-        seed=seed,
-        journal=path,
-        **method.options,
-    ).run()
+    before = status("RssAnon")
+    with PeakSampler() as sampler:
+        result = dfmerge.Search(
+            bench.module,
+            bench.base_path,
+            bench.model_paths,
+            evaluate,
+            fisher=estimator(bench, method.samples, seed) if method.samples else None,
+            trials=method.trials,
+            seed=seed,
+            journal=path,
+            **method.options,
+        ).run()
     seconds = time.perf_counter() - start
     # The test figures are those of the saved checkpoint: what a user would get.
     merged = bench.cache / "merged" / f"{name}.safetensors"
@@ -84,6 +109,9 @@ def _run(bench: Bench, key: str, method: Method, seed: int) -> None:
         scores=[trial["value"] for trial in result.trials],
         time=figures["time"],
         seconds=seconds,
+        evaluations=len(result.trials),
+        # All of it: the search, the Fisher estimator's gradients, the evaluations.
+        cost={"peak": sampler.peak - before},
         warnings=figures["warnings"],
     )
     # 90 MB each, and the journal makes it again in seconds.

@@ -8,24 +8,22 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
+from catalogue import PER_TASK, TUNED
 from curves import best_so_far, reached
 from results import Entry, Results, mean
+from searches import SEARCHES
 
 TITLES = {
     "pretrained": "pretrained (zero-shot)",
     "individual": "individual models (own task)",
-    "average": "average",
-    "task_arithmetic": "task arithmetic, best single",
-    "ties": "TIES, best scale",
+    **PER_TASK,
+    **{name: method.title for name, method in TUNED.items()},
     "fisher": "Fisher merging (uniform), mean of draws",
-    "paper": "DF-Merge, the paper's preset",
-    "no_fisher": "search without Fisher",
-    "static": "DF-Merge, static Fisher",
-    "default": "DF-Merge, our default",
+    **{name: method.title for name, method in SEARCHES.items()},
 }
 DATA_FREE = ("pretrained", "average", "task_arithmetic", "ties")
-UPPER_BOUND = "individual"
-SEARCHES = ("paper", "no_fisher", "static", "default")
+#: Rows that are more than one model.
+SEVERAL = ("individual", *PER_TASK)
 # Points of mean test accuracy by which a row without data or chance may differ.
 TOLERANCE = 0.3
 # A difference of seed means counts as spread up to this many standard errors.
@@ -49,19 +47,21 @@ def lines(results: Results) -> list[str]:
     table = reference()
     tasks: list[str] = table["tasks"]
     head = ["method", *tasks, "**mean test**", "mean val", "reference: test", "val"]
+    head += ["evaluations", "seconds", "of one merge", "peak, MB"]
     out = [_row(head), _row(["---"] * len(head))]
     for method, title in TITLES.items():
         entries = results.of(method)
         theirs = table["rows"].get(method, [])
         if method in SEARCHES:
             out += [
-                _row([f"{title}, seed {s}", *_figures([e], tasks), "", ""])
+                _row([f"{title}, seed {s}", *_figures([e], tasks), "", "", *_cost([e])])
                 for s, e in zip(_seeds(results, method), entries, strict=True)
                 if len(entries) > 1
             ]
         if entries:
             label = title if len(entries) == 1 else f"{title} ({len(entries)})"
-            out.append(_row([label, *_figures(entries, tasks), *_reference(theirs)]))
+            cells = [*_figures(entries, tasks), *_reference(theirs), *_cost(entries)]
+            out.append(_row([label, *cells]))
     return out
 
 
@@ -102,13 +102,13 @@ def _default(results: Results) -> Iterator[Measure]:
     if not seeds:
         return
     ours = fmean(seeds)
-    best = max(fmean(_reference_means(m)) for m in reference()["rows"] if m != UPPER_BOUND)
+    best = max(fmean(_reference_means(m)) for m in reference()["rows"] if m not in SEVERAL)
     goal = f"at least the reference's best row, {best:g}"
     yield _measure("default mean test", ours, "%", goal, ours >= best)
     rivals = {
         TITLES[m]: fmean(_test_means(results, m))
         for m in TITLES
-        if m not in (UPPER_BOUND, "default") and results.of(m)
+        if m not in (*SEVERAL, "default") and results.of(m)
     }
     if rivals:
         title, value = max(rivals.items(), key=lambda item: item[1])
@@ -137,7 +137,7 @@ def _evaluations(results: Results) -> Iterator[Measure]:
 
 def _outside(results: Results) -> Iterator[Measure]:
     for method in SEARCHES:
-        shares = [entry["time"]["outside_share"] for entry in results.of(method)]
+        shares = [e["time"]["outside_share"] for e in results.of(method) if "time" in e]
         if shares:
             goal = f"below {100 * OUTSIDE_SHARE:g}"
             name = f"{method} time outside callbacks"
@@ -181,6 +181,22 @@ def _reference(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return ["", ""]
     return [f"{fmean(row[key] for row in rows):.1f}" for key in ("mean_test", "mean_val")]
+
+
+def _cost(entries: list[Entry]) -> list[str]:
+    """Evaluations and seconds of the choice, seconds and peak memory of one merge or the search."""
+
+    def cell(found: list[Any], digits: int) -> str:
+        known = [value for value in found if isinstance(value, int | float)]
+        return f"{fmean(known):.{digits}f}" if known else ""
+
+    costs = [entry.get("cost", {}) for entry in entries]
+    return [
+        cell([entry.get("evaluations") for entry in entries], 0),
+        cell([entry.get("seconds") for entry in entries], 0),
+        cell([cost.get("seconds") for cost in costs], 2),
+        cell([cost["peak"] / 1e6 for cost in costs if "peak" in cost], 0),
+    ]
 
 
 def _test_means(results: Results, method: str) -> list[float]:

@@ -42,14 +42,15 @@ def matches_swift(
     header: Path,
     sources: Path,
     shims: Path,
-    modules: Path,
+    modules: list[Path],
     package_name: str,
     toolchain: Toolchain,
 ) -> list[str]:
     """Lets the Swift compiler compare each function with the header's declaration of it.
 
     Copies of the sources with `@implementation` added are type-checked; the types header that they
-    import is replaced by the whole generated header. Two handle types are not told apart.
+    import is replaced by the whole generated header. Two handle types are not told apart. `modules`
+    are the folders of the other modules, compiled ones and of C.
     """
     with tempfile.TemporaryDirectory() as folder:
         include = Path(folder) / "include"
@@ -66,7 +67,8 @@ def matches_swift(
             raise AbigenError(f"{sources} has no Swift files")
         command = ["swiftc", "-typecheck", "-parse-as-library", "-swift-version", "6"]
         command += ["-package-name", package_name, "-module-name", sources.name]
-        command += ["-target", toolchain.triple, "-I", str(modules), "-I", str(include), *copies]
+        command += ["-target", toolchain.triple, "-I", str(include)]
+        command += [*(f"-I{folder}" for folder in modules), *copies]
         result = attempt(command)
     if result.returncode == 0:
         return []

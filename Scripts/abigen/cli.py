@@ -55,7 +55,7 @@ def check(
             header,
             project.sources,
             project.shims,
-            project.modules,
+            [project.modules, *project.includes],
             project.package_name(),
             toolchain,
         )

@@ -22,6 +22,8 @@ class Project:
         self.scratch = scratch
         self.sources = root / "Sources" / MODULE
         self.shims = root / "Sources/CDFMergeShims/include"
+        # Of the other C modules, on which Swift modules below the interface are built.
+        self.includes = sorted(set(root.glob("Sources/C*/include")) - {self.shims})
         self.types_header = self.shims / "dfmerge_types.h"
         self.modules = scratch / "debug/Modules"
 
@@ -43,9 +45,13 @@ class Project:
     def package_name(self) -> str:
         """The name that SwiftPM compiles with, which `package` declarations are checked against."""
         plan = (self.scratch / "debug.yaml").read_text(encoding="utf-8")
-        names = set(re.findall(r'"-package-name","([^"]+)"', plan))
+        # Packages that this one depends on have names of their own.
+        lines = [line for line in plan.splitlines() if f'"-module-name","{MODULE}"' in line]
+        names = set(re.findall(r'"-package-name","([^"]+)"', "\n".join(lines)))
         if len(names) != 1:
-            raise AbigenError(f"{self.scratch}/debug.yaml names {len(names)} packages, not one")
+            raise AbigenError(
+                f"{self.scratch}/debug.yaml names {len(names)} packages for {MODULE}, not one"
+            )
         return str(names.pop())
 
     def interface(self, toolchain: Toolchain) -> Interface:
@@ -54,6 +60,7 @@ class Project:
         with tempfile.TemporaryDirectory() as folder:
             command = [toolchain.tool("swift-symbolgraph-extract"), "-module-name", MODULE]
             command += ["-I", str(self.modules), "-I", str(self.shims)]
+            command += [f"-I{include}" for include in self.includes]
             command += ["-target", toolchain.triple, "-minimum-access-level", "public"]
             toolchain.run([*command, "-output-dir", folder])
             text = (Path(folder) / f"{MODULE}.symbols.json").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ extern "C" int32_t dfmd_svd(int32_t level, const double *a, int64_t rows, int64_
         if (!all_finite(a, rows * columns)) return DFMD_NOT_FINITE;
         Upright upright(a, rows, columns);
         Thin thin(std::move(upright.matrix));
-        const int32_t status = thin.decompose();
+        const int32_t status = thin.decompose(count);
         if (status != DFMD_OK) return status;
         if (!store_values(thin, upright.power, count, s)) return DFMD_NOT_FINITE;
         const Matrix left = thin.left(count);
@@ -51,7 +51,7 @@ extern "C" int32_t dfmd_polar(int32_t level, const double *a, int64_t rows, int6
         if (!all_finite(a, rows * columns)) return DFMD_NOT_FINITE;
         Upright upright(a, rows, columns);
         Thin thin(std::move(upright.matrix));
-        const int32_t status = thin.decompose();
+        const int32_t status = thin.decompose(std::min(rows, columns));
         if (status != DFMD_OK) return status;
         if (!store_values(thin, upright.power, std::min(rows, columns), s)) return DFMD_NOT_FINITE;
         const Matrix polar = thin.polar(cutoff);

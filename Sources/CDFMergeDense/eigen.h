@@ -29,6 +29,8 @@ namespace dfmerge_dense {
 
 /* The loops of the call that this thread is in. */
 extern thread_local const dfmd_loops *loops;
+/* How many right singular vectors BDCSVD finds, of the largest values. */
+extern thread_local Eigen::Index wanted_vectors;
 
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
@@ -149,6 +151,18 @@ inline double BDCSVD<MatrixXd>::secularEq(double mu, const ArrayRef &z, const Ar
     const bool dense = count == 0 || index(count - 1) == count - 1;
     return dfmerge_dense::loops->secular(count, dense ? nullptr : index.data(), z.data(),
                                          near.data(), far.data(), shift, mu);
+}
+
+/* Without the vectors that nobody wants; left ones are not asked for. */
+template <>
+template <>
+inline void BDCSVD<MatrixXd>::copyUV(
+    const internal::UpperBidiagonalization<MatrixXd>::HouseholderUSequenceType &,
+    const internal::UpperBidiagonalization<MatrixXd>::HouseholderVSequenceType &right,
+    const MatrixXd &vectors, const MatrixXd &) {
+    const Index count = (std::min)(dfmerge_dense::wanted_vectors, m_diagSize);
+    m_matrixV = vectors.topLeftCorner(m_diagSize, count);
+    right.applyThisOnTheLeft(m_matrixV);
 }
 
 }  // namespace Eigen

@@ -3,11 +3,14 @@
 namespace dfmerge_dense {
 
 thread_local const dfmd_loops *loops = &dfmd_loops_baseline;
+thread_local Index wanted_vectors = 0;
 
 /* S_1 / S_k up to which A V / S stands for the left vectors: they are orthogonal to 2e-11. */
 static const double well_conditioned = 1e5;
 /* Columns that are reduced together by QR. */
 static const Index qr_block = 32;
+/* Columns of a symmetric product that are computed together. */
+static const Index symmetric_block = 96;
 
 typedef Eigen::internal::householder_qr_inplace_blocked<Matrix, Vector> BlockedQR;
 
@@ -25,7 +28,7 @@ Upright::Upright(const double *a, Index rows, Index columns)
         matrix = (transposed.transpose() * half) * rest;
 }
 
-int32_t Thin::decompose() {
+int32_t Thin::decompose(Index count) {
     const Index m = a_.rows(), n = a_.cols();
     Matrix triangle;
     if (2 * m > 3 * n) {
@@ -34,11 +37,14 @@ int32_t Thin::decompose() {
         BlockedQR::run(qr, householder, qr_block, work.data());
         triangle = qr.topRows(n).triangularView<Eigen::Upper>();
     }
+    wanted_vectors = count;
     Eigen::BDCSVD<Matrix> solver(triangle.size() > 0 ? triangle : a_, Eigen::ComputeThinV);
     if (solver.info() != Eigen::Success) return DFMD_NOT_CONVERGED;
     s_ = solver.singularValues();
-    v_ = solver.matrixV();
-    return all_finite(s_.data(), n) && all_finite(v_.data(), n * n) ? DFMD_OK : DFMD_NOT_CONVERGED;
+    /* Small matrices come from another algorithm, with all of them. */
+    v_ = solver.matrixV().leftCols(count);
+    const bool is_finite = all_finite(s_.data(), n) && all_finite(v_.data(), n * count);
+    return is_finite ? DFMD_OK : DFMD_NOT_CONVERGED;
 }
 
 bool Thin::is_well_conditioned(Index count) const {
@@ -76,8 +82,15 @@ Matrix Thin::polar(double cutoff) const {
         return result;
     }
     const Matrix scaled = right * s_.head(count).cwiseInverse().asDiagonal();
-    Matrix square = Matrix::Zero(a_.cols(), a_.cols());
-    square.noalias() += scaled * right.transpose();
+    /* V S^-1 VT is symmetric: block columns from the diagonal down are enough. */
+    const Index n = a_.cols();
+    Matrix square = Matrix::Zero(n, n);
+    for (Index j = 0; j < n; j += symmetric_block) {
+        const Index width = std::min(symmetric_block, n - j), height = n - j;
+        square.block(j, j, height, width).noalias() +=
+            scaled.bottomRows(height) * right.middleRows(j, width).transpose();
+    }
+    square.triangularView<Eigen::StrictlyUpper>() = square.transpose();
     result.noalias() += a_ * square;
     return result;
 }

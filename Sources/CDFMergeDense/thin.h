@@ -15,14 +15,15 @@ class Thin {
 public:
     explicit Thin(Matrix a) : a_(std::move(a)) {}
 
-    /* The rest may be asked for after this has given DFMD_OK. */
-    int32_t decompose();
+    /* Finds all singular values, and the right vectors of the `count` largest: of these, the rest
+     * may be asked for after this has given DFMD_OK. */
+    int32_t decompose(Index count);
 
     const Vector &values() const { return s_; }
     const Matrix &right() const { return v_; }
     /* The first `count` left vectors. */
     Matrix left(Index count) const;
-    /* U VT, without the directions whose singular value is at most `cutoff` times the largest. */
+    /* U VT of all vectors, without the directions whose singular value is at most `cutoff` times the largest. */
     Matrix polar(double cutoff) const;
 
 private:

@@ -48,11 +48,16 @@ public struct OptionSchema: Sendable {
   public let defaultValue: JSONValue
   /// One or two sentences for people.
   public let summary: String
+  /// Whether a method may have another value for each tensor.
+  public let varies: Bool
 
-  public init(_ name: String, _ kind: Kind, default value: JSONValue, _ summary: String) {
+  public init(
+    _ name: String, _ kind: Kind, default value: JSONValue, varies: Bool = true, _ summary: String
+  ) {
     self.name = name
     self.kind = kind
     self.defaultValue = value
+    self.varies = varies
     self.summary = summary
   }
 

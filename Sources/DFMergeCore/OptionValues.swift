@@ -94,6 +94,16 @@ public struct OptionValues: Sendable {
     return models.map { _ in shared }
   }
 
+  /// The names of the models, in order.
+  package var modelNames: [String] { models }
+
+  /// The model that an option names: by a text, its name, or by a whole number, its place from 0.
+  /// Nil where the option has no value or names none.
+  package func model(_ name: String) -> Int? {
+    if let text = values[name]?.stringValue { return models.firstIndex(of: text) }
+    return values[name]?.intValue.flatMap { models.indices.contains($0) ? $0 : nil }
+  }
+
   /// The names of an option of kind `names`; empty when it has no value.
   public func names(_ name: String) -> [String] {
     values[name]?.arrayValue?.compactMap(\.stringValue) ?? []

@@ -38,6 +38,21 @@ extension TensorView {
     return withExtendedLifetime((copy, owner)) { TensorView.floats(source, dtype) }
   }
 
+  /// A copy of the elements as doubles, row by row.
+  /// - Throws: as ``floats()``.
+  package func doubles() throws(DFMergeError) -> [Double] {
+    guard dtype == .f64 else { return try floats().map(Double.init) }
+    let copy = try AlignedBuffer(byteCount: byteCount)
+    if bytes.count == byteCount {
+      copy.bytes.copyMemory(from: bytes)
+    } else if let stored {
+      try stored.storage.read(into: copy.bytes, at: stored.offset)
+    }
+    return withExtendedLifetime((copy, owner)) {
+      Array(UnsafeRawBufferPointer(copy.bytes).bindMemory(to: Double.self))
+    }
+  }
+
   private static func floats(_ bytes: UnsafeRawBufferPointer, _ dtype: DType) -> [Float] {
     let step = dtype.bitWidth / 8
     return stride(from: 0, to: bytes.count - bytes.count % step, by: step).map { offset in

@@ -10,7 +10,7 @@ struct InputPiece {
   init(
     _ executor: MergeExecutor, _ number: Int, _ piece: WorkPiece,
     _ lookups: [MergeExecutor.FisherLookup], _ statistics: [ModelStatistic: [Double]],
-    _ buffer: inout PieceBuffer
+    kept: KeptElements? = nil, _ buffer: inout PieceBuffer
   ) throws(DFMergeError) {
     let entry = executor.plan.entries[number]
     // A whole tensor is one piece, which begins at 0.
@@ -32,6 +32,12 @@ struct InputPiece {
       partners[name] = inputs
     }
     let fishers = try executor.fishers(of: number, piece, lookups, &buffer)
+    var bits: [UnsafeRawPointer] = []
+    for view in entry.bits {
+      bits.append(
+        try buffer.load(
+          view, offset: piece.offset / 8, count: MergePlan.Entry.bitBytes(piece.count)))
+    }
     let bytes = executor.resources.workspaceBytes
     let workspace = UnsafeMutableRawBufferPointer(start: try buffer.take(bytes), count: bytes)
     whole = InputTile(
@@ -39,8 +45,9 @@ struct InputPiece {
       shape: entry.mergedShape, tensorKey: executor.tensorKeys[number], offset: piece.offset,
       modelShapes: entry.whole == nil ? [] : entry.models.map(\.shape),
       dataShapes: entry.whole == nil ? [] : entry.fishers.map(\.shape), partners: partners,
-      scalings: entry.scalings, statistics: statistics, group: executor.groups[number],
-      workspace: workspace)
+      scalings: entry.scalings, statistics: statistics, bits: bits, numbers: executor.numbers,
+      group: executor.groups[number], workspace: workspace,
+      kept: kept?.elements(of: number, from: piece.offset))
   }
 
   /// The elements from number `start` of the piece on.
@@ -54,10 +61,11 @@ extension MergeExecutor {
   ///   - memory: what `pieceMemory` has made, for many calls; nil makes it for this one.
   ///   - wholeUnits: whether tiles are blocks of whole units, or of `blockElements` elements.
   ///   - isWanted: whether to look at an entry; nil for all.
+  ///   - kept: what tiles leave for the merge.
   func forEachInputTile(
     of entry: Int? = nil, in memory: AlignedBuffer? = nil, wholeUnits: Bool,
-    isWanted: (@Sendable (_ entry: Int) -> Bool)? = nil, statistics: [[ModelStatistic: [Double]]],
-    fishers: [FisherLookup],
+    isWanted: (@Sendable (_ entry: Int) -> Bool)? = nil, kept: KeptElements? = nil,
+    statistics: [[ModelStatistic: [Double]]], fishers: [FisherLookup],
     poll: () throws(DFMergeError) -> Void,
     _ body:
       @Sendable (_ entry: Int, _ tile: InputTile, _ worker: Int) throws(DFMergeError) -> Void
@@ -66,7 +74,8 @@ extension MergeExecutor {
       of: entry, in: memory, wholeUnits: wholeUnits, isWanted: isWanted, poll: poll
     ) {
       (number, piece, buffer) throws(DFMergeError) in
-      let inputs = try InputPiece(self, number, piece, fishers, statistics[number], &buffer)
+      let inputs = try InputPiece(
+        self, number, piece, fishers, statistics[number], kept: kept, &buffer)
       let length = wholeUnits ? blockLengths[number] : MergeExecutor.blockElements
       for start in stride(from: 0, to: piece.count, by: length) {
         try body(

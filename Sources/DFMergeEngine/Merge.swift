@@ -122,8 +122,9 @@ public final class Merge: Sendable {
     let resources = try resources(for: plan, methods(for: plan), destination)
     return MergePlanReport(
       merge: self, plan: plan, resources: resources, destination: destination,
-      speed: MachineSpeed.measured(
-        inputs: plan.entries.flatMap(\.operands), destination: destination))
+      speed: settings.estimates
+        ? MachineSpeed.measured(
+          inputs: plan.entries.flatMap(\.operands), destination: destination) : nil)
   }
 
   /// Carries the merge out.
@@ -154,13 +155,15 @@ public final class Merge: Sendable {
         throw DFMergeError(.cancelled, "The merge was stopped.")
       }
     }
-    func execute(_ target: MergeTarget) throws(DFMergeError) -> StoreOutcome {
+    func execute(
+      _ target: MergeTarget
+    ) throws(DFMergeError) -> (stored: StoreOutcome, figures: [String: Double]) {
       try MergeExecutor(
         plan: plan, target: target, resources: resources, settings: settings,
         completed: completed
       ).run(methods, poll: poll)
     }
-    let outcome: StoreOutcome
+    let outcome: (stored: StoreOutcome, figures: [String: Double])
     switch destination {
     case .none:
       throw DFMergeError(
@@ -174,14 +177,14 @@ public final class Merge: Sendable {
       let output = try OutputFiles(path: path, merge: self, plan: plan)
       outcome = try execute(output.target)
       // Polls when all is written and before a name changes; nothing can stop the merge after that.
-      try output.finish(poll: poll)
+      try output.finish(figures: outcome.figures, poll: poll)
     }
     return MergeReport(
-      plan: plan, resources: resources, outcome: outcome,
+      plan: plan, resources: resources, outcome: outcome.stored, figures: outcome.figures,
       seconds: MachineSpeed.now() - start)
   }
 
-  private func align(_ destination: MergeDestination) throws(DFMergeError) -> MergePlan {
+  func align(_ destination: MergeDestination) throws(DFMergeError) -> MergePlan {
     var outputs: [TensorSpec]?
     if case .memory(let views) = destination {
       outputs = try views.map { (view) throws(DFMergeError) in
@@ -192,16 +195,17 @@ public final class Merge: Sendable {
     return try MergePlan(
       outputs: outputs, base: base, models: models, fishers: fishers,
       needsBase: info.usesBase && base != nil, settings: settings,
+      side: try arithmetic.sideTensors(of: models),
       methods: { [arithmetic] (names) throws(DFMergeError) in
         try arithmetic.methods(for: names)
       })
   }
 
-  private func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {
+  func methods(for plan: MergePlan) throws(DFMergeError) -> MethodSet {
     try arithmetic.methods(for: plan.entries.map(\.output.name))
   }
 
-  private func resources(
+  func resources(
     for plan: MergePlan, _ methods: MethodSet, _ destination: MergeDestination
   ) throws(DFMergeError) -> MergeResources {
     let toFiles = if case .path = destination { true } else { false }

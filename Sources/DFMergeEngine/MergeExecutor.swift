@@ -27,6 +27,8 @@ package struct MergeExecutor: Sendable {
   let tensorKeys: [UInt64]
   /// The group of each entry of the plan.
   let groups: [Int]
+  /// The vectors that the method reads, by name; see ``SideTensors``.
+  private(set) var numbers: [String: [Double]] = [:]
   private let bypassesCache: Bool
   /// Counts the bytes of outputs that were gone through, in every pass.
   private let completed: CompletedBytes?
@@ -82,25 +84,33 @@ package struct MergeExecutor: Sendable {
   ///   - fishers: one lookup per model that replaces the plan's Fisher values, or empty.
   ///   - poll: called on the calling thread between pieces; throws to stop. The target is then
   ///     partly written.
-  /// - Returns: what the kernels noticed, added in the order of the elements.
+  /// - Returns: what the kernels noticed, added in the order of the elements, and the methods'
+  ///   figures.
   /// - Throws: `.nonFinite` when Fisher values are negative, NaN or infinite, or a result is NaN or
   ///   infinite and that is not allowed; `.ioFailure`; what `poll` throws.
   @discardableResult
   package func run(
     _ methods: MethodSet, fishers: [FisherLookup] = [],
     poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) -> StoreOutcome {
-    var pass = StatisticsPass(self, methods, fishers)
+  ) throws(DFMergeError) -> (stored: StoreOutcome, figures: [String: Double]) {
+    if numbers.isEmpty, !plan.numbers.isEmpty {
+      var ready = self
+      for view in plan.numbers { ready.numbers[view.name] = try view.doubles() }
+      return try ready.run(methods, fishers: fishers, poll: poll)
+    }
+    let kept = resources.keptBytes > 0 ? try KeptElements(plan, methods) : nil
+    var pass = StatisticsPass(self, methods, fishers, kept: kept)
     let found = try pass.run(poll: poll)
+    try write(methods.instances[0].numbers(found.first ?? [:]))
     let outcomes = TileSlots<StoreOutcome>(count: list.pieces.count, initial: StoreOutcome())
     try forEachPiece(of: list.items, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
       let bytes: UnsafeRawBufferPointer
       switch piece.kind {
       case .merge(let entry):
-
-        bytes = try merge(
-          entry, piece, methods[entry], fishers, found[entry], &buffer, &outcomes[number])
+        let inputs = try InputPiece(
+          self, entry, piece, fishers, found[entry], kept: kept, &buffer)
+        bytes = try merge(entry, piece, methods[entry], inputs, &buffer, &outcomes[number])
       case .convert(let source): bytes = try convert(source, piece, &buffer, &outcomes[number])
       case .bytes(let source): bytes = try copy(source, piece, &buffer)
       }
@@ -110,7 +120,8 @@ package struct MergeExecutor: Sendable {
       }
       completed?.add(piece.byteCount)
     }
-    return outcomes.values.reduce(into: StoreOutcome()) { $0.add($1) }
+    let stored = outcomes.values.reduce(into: StoreOutcome()) { $0.add($1) }
+    return (stored, found.first.map { methods[0].reported($0) } ?? [:])
   }
 
   /// Where a piece's elements or bytes go: the host's memory, or a slot to be written from.
@@ -129,25 +140,65 @@ package struct MergeExecutor: Sendable {
   }
 
   private func merge(
-    _ number: Int, _ piece: WorkPiece, _ method: any MergeMethod, _ lookups: [FisherLookup],
-    _ statistics: [ModelStatistic: [Double]], _ buffer: inout PieceBuffer,
-    _ outcome: inout StoreOutcome
+    _ number: Int, _ piece: WorkPiece, _ method: any MergeMethod, _ inputs: InputPiece,
+    _ buffer: inout PieceBuffer, _ outcome: inout StoreOutcome
   ) throws(DFMergeError) -> UnsafeRawBufferPointer {
     let entry = plan.entries[number]
     let address = try place(piece, &buffer)
     let out = MutableElements(
       pointer: address, dtype: entry.output.dtype, bypassesCache: bypassesCache)
-    let inputs = try InputPiece(self, number, piece, lookups, statistics, &buffer)
+    var bits: [UnsafeMutableRawPointer] = []
+    for position in entry.bitOutputs { bits.append(try place(bits: position, piece, &buffer)) }
     for start in stride(from: 0, to: piece.count, by: blockLengths[number]) {
       let count = min(blockLengths[number], piece.count - start)
-      let block = MergeTile(inputs.tile(from: start, count: count), out: out.advanced(by: start))
+      let block = MergeTile(
+        inputs.tile(from: start, count: count), out: out.advanced(by: start),
+        bitsOut: bits.map { $0 + start / 8 })
       let noticed = try method.merge(block)
       if noticed.hasInvalidFisher || (noticed.hasNonFinite && !allowsNonFinite) {
         try explain(block, in: entry)
       }
       outcome.add(noticed)
     }
+    if case .sink(let sink, let tensors) = target {
+      for (position, start) in zip(entry.bitOutputs, bits) {
+        guard let tensor = tensors[position] else { continue }
+        let bytes = UnsafeRawBufferPointer(
+          start: start, count: MergePlan.Entry.bitBytes(piece.count))
+        try sink.write(bytes, tensor: tensor, at: piece.offset / 8)
+      }
+    }
     return UnsafeRawBufferPointer(start: address, count: piece.byteCount)
+  }
+
+  /// Where the bits of a piece go that are an output of their own.
+  private func place(
+    bits position: Int, _ piece: WorkPiece, _ buffer: inout PieceBuffer
+  ) throws(DFMergeError) -> UnsafeMutableRawPointer {
+    switch target {
+    case .sink: return try buffer.take(MergePlan.Entry.bitBytes(piece.count))
+    case .memory(let views):
+      guard let start = views[position].bytes.baseAddress else {
+        throw DFMergeError(.internalError, "A piece has no memory; please report this.")
+      }
+      return start + piece.offset / 8
+    }
+  }
+
+  /// Writes the vectors that stand beside the merged tensors.
+  private func write(_ vectors: [[Double]]) throws(DFMergeError) {
+    for (position, vector) in zip(plan.numberOutputs, vectors) {
+      let values = try AlignedBuffer(byteCount: plan.outputs[position].byteCount)
+      for (number, value) in vector.enumerated() where number * 8 < values.bytes.count {
+        values.bytes.storeBytes(of: value, toByteOffset: number * 8, as: Double.self)
+      }
+      let bytes = UnsafeRawBufferPointer(values.bytes)
+      switch target {
+      case .memory(let views): views[position].bytes.copyMemory(from: bytes)
+      case .sink(let sink, let tensors):
+        if let tensor = tensors[position] { try sink.write(bytes, tensor: tensor, at: 0) }
+      }
+    }
   }
 
   private func convert(

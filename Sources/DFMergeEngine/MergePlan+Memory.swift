@@ -23,6 +23,7 @@ extension MergePlan {
     }
     for entry in entries {
       for view in entry.operands where view.name != entry.output.name { add(view.bytes, view.name) }
+      for view in entry.bits { add(view.bytes, view.name) }
     }
     spans.sort { $0.low < $1.low }
     // Of what begins earlier, the tensor of each sort that reaches furthest.

@@ -29,6 +29,10 @@ package struct MergePlan: Sendable {
     package var partners: [[TensorView]] = []
     /// What the product of the LoRA factors of the tensor's module is multiplied by, one per model.
     package var scalings: [Double] = []
+    /// Bits beside the first model's tensor that the method reads.
+    package var bits: [TensorView] = []
+    /// The places among the outputs of the bits that it writes.
+    package var bitOutputs: [Int] = []
 
     /// The shape of what is merged: all, or the leading rows.
     package var mergedShape: Shape { output.shape.leading(elements: mergedCount) }
@@ -45,6 +49,9 @@ package struct MergePlan: Sendable {
     func count(of view: TensorView, forPieceOf count: Int) -> Int {
       whole == nil ? count : view.shape.elementCount
     }
+
+    /// The bytes of the bits of `count` elements.
+    static func bitBytes(_ count: Int) -> Int { (count &+ 7) / 8 }
   }
 
   /// One tensor to copy, converted where the types differ.
@@ -65,6 +72,12 @@ package struct MergePlan: Sendable {
   /// What they refused; a plan with problems cannot be carried out.
   package let problems: [PlanFinding]
   package let modelNames: [String]
+  /// What the method reads and writes beside the merged tensors.
+  package let side: SideTensors
+  /// The vectors of it that are read.
+  package let numbers: [TensorView]
+  /// The places among the outputs of the vectors that are written.
+  package let numberOutputs: [Int]
 
   /// The number of elements that are computed.
   package var elementCount: Int { entries.reduce(0) { $0 &+ $1.mergedCount } }
@@ -90,6 +103,7 @@ package struct MergePlan: Sendable {
   ///   - outputs: what to write; nil is every tensor of the reference, in its order.
   ///   - fishers: one source per model, or none.
   ///   - needsBase: whether the method reads the base's elements.
+  ///   - side: what it reads and writes beside the merged tensors.
   ///   - methods: the methods of the outputs, which are asked how they make each (see
   ///     ``MergeMethod/assembly(of:)``); nil where all are made elementwise.
   /// - Throws: `.invalidArgument` for no outputs or no models; what `methods` throws. Mismatches
@@ -97,7 +111,7 @@ package struct MergePlan: Sendable {
   package init(
     outputs: [TensorSpec]?, base: (any WeightSource)?, models: [any WeightSource],
     fishers: [any WeightSource], needsBase: Bool, settings: MergeSettings,
-    methods: Methods? = nil
+    side: SideTensors = SideTensors(), methods: Methods? = nil
   ) throws(DFMergeError) {
     guard let reference = base ?? models.first else {
       throw DFMergeError(.invalidArgument, "A merge was given no models; give one or more.")
@@ -120,16 +134,25 @@ package struct MergePlan: Sendable {
       reference: reference, hasBase: base != nil, models: models, fishers: fishers,
       needsBase: needsBase, target: outputs == nil ? reference.label : "the target",
       isGiven: outputs != nil, settings: settings, methods: try methods?(wanted.map(\.name)))
-    for (position, output) in wanted.enumerated() {
+    let names = Set(wanted.map(\.name))
+    for (position, output) in wanted.enumerated()
+    where outputs == nil || !side.isWritten(output.name, beside: names) {
       wanted[position] = try alignment.align(output, position)
     }
-    if outputs == nil || settings.extra != nil { alignment.noteExtraTensors(beside: wanted) }
-    self.outputs = wanted
-    entries = alignment.entries
+    if outputs == nil || settings.extra != nil {
+      alignment.noteExtraTensors(beside: wanted, except: side.isKnown)
+    }
+    var added = SideAlignment(side, outputs: wanted, isGiven: outputs != nil)
+    try added.align(alignment, models.first)
+    self.side = side
+    self.outputs = added.outputs
+    entries = added.entries
+    numbers = added.numbers
+    numberOutputs = added.numberOutputs
     copies = alignment.copies
     leftOut = alignment.leftOut
     notes = alignment.notes
-    problems = alignment.problems
+    problems = alignment.problems + added.problems
     modelNames = models.map(\.label)
   }
 

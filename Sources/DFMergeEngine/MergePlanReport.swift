@@ -10,6 +10,9 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
   public let merged: Int
   public let copied: Int
   public let leftOut: Int
+  /// Tensors that the method writes beside those of the inputs; memory to write into needs room for
+  /// them.
+  public let added: [TensorSpec]
   /// Elements that are computed.
   public let parameters: Int
   /// What the settings settled, and what they refuse; one sentence each.
@@ -27,8 +30,9 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
   public let fileBytesRead: Int
   public let bytesWritten: Int
   /// Estimate from this machine's speed, measured when the plan was made: the larger of what the
-  /// memory and the files need. Arithmetic that is slower than the memory is not in it.
-  public let seconds: Double
+  /// memory and the files need. Arithmetic that is slower than the memory is not in it. Nil without an
+  /// estimate (setting `estimate`).
+  public let seconds: Double?
 
   /// The shapes of tensors of the result that the method changes, by name.
   public let reshaped: [String: Shape]
@@ -40,16 +44,19 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
   private let title: String
   private let destination: String?
   private let isInput: Bool
-  private let speed: MachineSpeed
+  private let speed: MachineSpeed?
 
   init(
     merge: Merge, plan: MergePlan, resources: MergeResources, destination: MergeDestination,
-    speed: MachineSpeed
+    speed: MachineSpeed?
   ) {
     isPossible = plan.problems.isEmpty
     merged = plan.entries.count
     copied = plan.copies.count
     leftOut = plan.leftOut.count
+    added =
+      plan.entries.flatMap { $0.bitOutputs.map { plan.outputs[$0] } }
+      + plan.numberOutputs.map { plan.outputs[$0] }
     parameters = plan.elementCount
     notes = plan.notes.map(\.text)
     problems = plan.problems.map(\.text)
@@ -76,12 +83,14 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     let places = inputs.compactMap(\.location).map(plain)
     isInput = path.map { places.contains(plain($0)) } ?? false
     self.speed = speed
-    let threads = Double(resources.threads)
-    let traffic = Double(resources.bytesRead + resources.bytesWritten) / (speed.memory * threads)
-    let input = speed.input.map { Double(resources.fileBytesRead) / ($0 * threads) } ?? 0
-    let output =
-      self.destination == nil ? 0 : Double(resources.bytesWritten) / (speed.output ?? speed.memory)
-    seconds = max(traffic, input + output)
+    seconds = speed.map { speed in
+      let threads = Double(resources.threads)
+      let moved = Double(resources.bytesRead + resources.bytesWritten)
+      let input = speed.input.map { Double(resources.fileBytesRead) / ($0 * threads) } ?? 0
+      let output =
+        path == nil ? 0 : Double(resources.bytesWritten) / (speed.output ?? speed.memory)
+      return max(moved / (speed.memory * threads), input + output)
+    }
   }
 
   public var json: JSONValue {
@@ -94,6 +103,13 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
         "merged": .int(Int64(merged)), "copied": .int(Int64(copied)),
         "left_out": .int(Int64(leftOut)), "refused": .int(Int64(problems.count)),
       ]),
+      "added": .array(
+        added.map {
+          .object([
+            "name": .string($0.name), "dtype": .string($0.dtype.name),
+            "shape": .array($0.shape.dimensions.map { .int(Int64($0)) }),
+          ])
+        }),
       "parameters": .int(Int64(parameters)), "notes": list(findings.notes),
       "problems": list(findings.problems), "remedies": .array(remedies.map(JSONValue.string)),
       "threads": .int(Int64(threads)), "passes": .int(Int64(passes)),
@@ -101,10 +117,10 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
       "file_bytes_read": .int(Int64(fileBytesRead)), "bytes_written": .int(Int64(bytesWritten)),
       "reshaped": .object(
         reshaped.mapValues { .array($0.dimensions.map { .int(Int64($0)) }) }),
-      "seconds": .double(seconds), "text": .string(description),
+      "seconds": number(seconds), "text": .string(description),
       "bytes_per_second": .object([
-        "memory": .double(speed.memory), "input": number(speed.input),
-        "output": number(speed.output),
+        "memory": number(speed?.memory), "input": number(speed?.input),
+        "output": number(speed?.output),
       ]),
     ])
   }
@@ -119,6 +135,7 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     var counts =
       "\(merged) tensor\(merged == 1 ? "" : "s") merged (\(count(parameters)) parameters), "
       + "\(copied) copied"
+    if !added.isEmpty { counts += ", \(added.count) added" }
     if leftOut > 0 { counts += ", \(leftOut) left out" }
     if !problems.isEmpty { counts += ", \(problems.count) refused" }
     lines.append(counts)
@@ -133,8 +150,9 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     list("settled", notes)
     lines.append(
       "reads \(size(bytesRead))" + (passes > 1 ? " in \(passes) passes" : "")
-        + ", writes \(size(bytesWritten)), takes \(size(peakMemory)) of memory and "
-        + "\(duration(seconds)) with \(threads) thread\(threads == 1 ? "" : "s")")
+        + ", writes \(size(bytesWritten)), takes \(size(peakMemory)) of memory"
+        + (seconds.map { " and \(duration($0))" } ?? "")
+        + " with \(threads) thread\(threads == 1 ? "" : "s")")
     return lines.joined(separator: "\n")
   }
 

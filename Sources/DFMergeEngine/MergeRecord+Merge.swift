@@ -17,7 +17,9 @@ extension MergeRecord {
     for source in merge.fishers { fishers.append(try input(source)) }
     // Threads and memory change no result; the element type has a place of its own.
     var policies = merge.settings.json.objectValue ?? [:]
-    for name in ["threads", "max_memory", "dtype", "copy_files"] { policies[name] = nil }
+    for name in ["threads", "max_memory", "dtype", "copy_files", "estimate"] {
+      policies[name] = nil
+    }
     let chosen = policies.filter { name, value in
       value != MergeSettings.schema.first { $0.name == name }?.defaultValue
     }

@@ -1,4 +1,5 @@
 import DFMergeCore
+import DFMergeIO
 import DFMergeKernels
 
 /// What a merge did.
@@ -18,8 +19,13 @@ public struct MergeReport: Sendable {
   public let roundingError: Double?
   /// Whether a result is NaN or infinite, which `non_finite: allow` lets pass.
   public let hasNonFinite: Bool
+  /// Numbers that the method found, by name: those that OPCM takes to go on with the result.
+  public let figures: [String: Double]
 
-  init(plan: MergePlan, resources: MergeResources, outcome: StoreOutcome, seconds: Double) {
+  init(
+    plan: MergePlan, resources: MergeResources, outcome: StoreOutcome,
+    figures: [String: Double], seconds: Double
+  ) {
     merged = plan.entries.count
     copied = plan.copies.count
     leftOut = plan.leftOut
@@ -30,6 +36,7 @@ public struct MergeReport: Sendable {
     let error = (outcome.squaredError / outcome.squaredValue).squareRoot()
     roundingError = outcome.squaredValue > 0 && error.isFinite ? error : nil
     hasNonFinite = outcome.hasNonFinite
+    self.figures = figures
   }
 
   public var json: JSONValue {
@@ -43,6 +50,7 @@ public struct MergeReport: Sendable {
       "bytes_written": .int(Int64(bytesWritten)), "seconds": .double(seconds),
       "rounding_error": roundingError.map(JSONValue.double) ?? .null,
       "non_finite": .bool(hasNonFinite),
+      "figures": .object(figures.mapValues(MergeRecord.number)),
     ])
   }
 }

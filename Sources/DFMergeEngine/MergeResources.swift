@@ -18,8 +18,13 @@ package struct MergeResources: Sendable {
   package let bytesWritten: Int
   /// How often the inputs are gone through.
   package let passes: Int
+  /// How often base and models are read, and what comes with the models.
+  let weightReads: Int
+  let dataReads: Int
   /// The smallest run of elements of each entry that its method works on.
   let unitLengths: [Int]
+  /// The bytes of what methods keep from their sums for the merge; 0 where it is computed again.
+  let keptBytes: Int
   /// The bytes that a method finds in its tiles' workspace.
   let workspaceBytes: Int
 
@@ -45,6 +50,7 @@ package struct MergeResources: Sendable {
       $0.fishers += $1.fisherPasses
     }
     passes = max(reads.weights, reads.fishers)
+    (weightReads, dataReads) = (reads.weights, reads.fishers)
     var all = 0
     var fromFiles = 0
     func count(_ view: TensorView, bytes: Int, times: Int = 1) {
@@ -59,6 +65,9 @@ package struct MergeResources: Sendable {
       }
       for view in (entry.base.map { [$0] } ?? []) + entry.models {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.weights)
+      }
+      for view in entry.bits {
+        count(view, bytes: MergePlan.Entry.bitBytes(entry.mergedCount), times: reads.weights)
       }
       for view in entry.fishers {
         count(view, bytes: entry.mergedCount * (view.dtype.bitWidth / 8), times: reads.fishers)
@@ -116,7 +125,11 @@ package struct MergeResources: Sendable {
     threads = chosen.threads
     pieceElements = chosen.elements
     bufferBytes = chosen.bytes
-    peakMemory = fixed + chosen.threads * (chosen.bytes + perThread)
+    let needed = fixed + chosen.threads * (chosen.bytes + perThread)
+    let kept = methods.map { KeptElements.byteCount(plan, $0) } ?? 0
+    let room = settings.maxMemory.map { $0 - needed } ?? KeptElements.mostBytes
+    keptBytes = kept <= room ? kept : 0
+    peakMemory = needed + keptBytes
   }
 
   /// The most items that the plan is dealt out in (see ``WorkList``): more threads than that would
@@ -151,9 +164,16 @@ package struct MergeResources: Sendable {
       let length = WorkList.pieceLength(unit: units[number], most: elements)
       let count = min(max(length, elements), entry.output.shape.elementCount)
       let out = toFiles ? PieceBuffer.slotBytes(elements: count, dtype: entry.output.dtype) : 0
+      // Bits take an eighth of a byte per element, in slots of 64 bytes.
+      let bits = (MergePlan.Entry.bitBytes(count) + 63) & ~63
+      let packed =
+        bits * entry.bits.count { readsFiles && $0.stored != nil }
+        + (toFiles ? bits * entry.bitOutputs.count : 0)
       most = max(
         most,
-        entry.operands.reduce(out) { $0 + slot($1, entry.count(of: $1, forPieceOf: count)) })
+        entry.operands.reduce(out + packed) {
+          $0 + slot($1, entry.count(of: $1, forPieceOf: count))
+        })
       if let rest = entry.rest { most = max(most, out + slot(rest, count)) }
     }
     for copy in plan.copies {

@@ -38,6 +38,8 @@ public struct MergeSettings: Sendable {
   public let maxShardSize: ShardSize
   /// Whether a folder gets the base's other files (configuration, tokenizer), a card and a recipe.
   public let copiesFiles: Bool
+  /// Whether a plan measures the machine's speed for its estimate of the time.
+  public let estimates: Bool
   /// Every setting as it was resolved, for the recipe.
   public let json: JSONValue
 
@@ -55,6 +57,7 @@ public struct MergeSettings: Sendable {
     shape = values.word("shape").flatMap(MismatchPolicy.init) ?? .error
     maxShardSize = try MergeSettings.size("max_shard_size", in: values) ?? .standard
     copiesFiles = try values.flag("copy_files")
+    estimates = try values.flag("estimate")
     json = .object(values.values)
   }
 
@@ -113,5 +116,9 @@ public struct MergeSettings: Sendable {
       "copy_files", .flag, default: .bool(true),
       "Folders: copy the base's other files (configuration, tokenizer), and write a model card and "
         + "a recipe."),
+    OptionSchema(
+      "estimate", .flag, default: .bool(true),
+      "Plans: measure this machine's speed, which takes about a tenth of a second, to say how long "
+        + "the merge takes."),
   ]
 }

@@ -7,6 +7,12 @@ struct OutputFiles {
   let target: MergeTarget
   private let file: SafetensorsWriter?
   private let folder: CheckpointWriter?
+  /// What the texts beside the weights say; nil where there are none.
+  private let texts:
+    (
+      record: MergeRecord, name: String, baseFolder: String?, adapter: AdapterConfig?,
+      isModel: Bool
+    )?
 
   /// Starts the file, or the folder with the base's other files beside. A path that is an input's
   /// is replaced in the end, like any other; the input is read to its end.
@@ -27,11 +33,13 @@ struct OutputFiles {
       let writer = try SafetensorsWriter(path: path, tensors: specs, metadata: metadata)
       file = writer
       folder = nil
+      texts = nil
       target = .sink(writer, tensors: numbers)
       return
     }
     let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
     let copies = merge.settings.copiesFiles
+    let isModel = plan.side.isModel
     let writer: CheckpointWriter
     if let adapter = reference?.adapter {
       let result = try AdapterResult(
@@ -44,16 +52,13 @@ struct OutputFiles {
     } else {
       writer = try CheckpointWriter(
         folder: path, tensors: specs, shardSize: merge.settings.maxShardSize, metadata: metadata,
-        copyingFilesFrom: copies ? baseFolder : nil)
+        copyingFilesFrom: copies && isModel ? baseFolder : nil)
     }
     if copies {
-      let record = try MergeRecord(merge)
-      try writer.add(try record.recipe(), as: MergeRecord.recipeName)
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      try writer.add(
-        try record.card(
-          outputName: name, baseFolder: baseFolder, adapter: reference?.adapter),
-        as: MergeRecord.cardName)
+      texts = (try MergeRecord(merge), name, baseFolder, reference?.adapter, isModel)
+    } else {
+      texts = nil
     }
     if let dtype = merge.settings.dtype { writer.setConfigDType(dtype) }
     file = nil
@@ -62,7 +67,22 @@ struct OutputFiles {
   }
 
   /// Completes the files and gives them their names.
-  func finish(poll: () throws(DFMergeError) -> Void) throws(DFMergeError) {
+  /// - Parameter figures: what the method found, for the recipe.
+  func finish(
+    figures: [String: Double], poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) {
+    if let folder, let texts {
+      var record = texts.record
+      record.figures = figures
+      try folder.add(try record.recipe(), as: MergeRecord.recipeName)
+      // What is no model by itself has no card of one.
+      if texts.isModel {
+        try folder.add(
+          try record.card(
+            outputName: texts.name, baseFolder: texts.baseFolder, adapter: texts.adapter),
+          as: MergeRecord.cardName)
+      }
+    }
     try file?.finish(poll: poll)
     try folder?.finish(poll: poll)
   }

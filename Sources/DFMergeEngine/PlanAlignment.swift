@@ -201,10 +201,12 @@ struct PlanAlignment {
 
   /// What only a model has is refused or left out; a second name of a tensor that is merged is
   /// left out in any case.
-  mutating func noteExtraTensors(beside outputs: [TensorSpec]) {
+  mutating func noteExtraTensors(
+    beside outputs: [TensorSpec], except isKnown: (_ name: String) -> Bool
+  ) {
     let known = Set(outputs.map(\.name))
     for model in hasBase ? models[...] : models.dropFirst() {
-      for tensor in model.tensors where !known.contains(tensor.name) {
+      for tensor in model.tensors where !known.contains(tensor.name) && !isKnown(tensor.name) {
         if let kept = ties.twin(of: tensor, in: model, among: known) {
           let text =
             "'\(tensor.name)' of \(model.label) is its '\(kept)' under a second name, which "

@@ -55,10 +55,12 @@ extension StatisticsPass {
     // An empty tensor has no tile: whatever is found in it is never used.
     let ranked = TileSlots<[Double]>(
       count: entries.count, initial: [Double](repeating: 0, count: request.count))
+    let isWanted: @Sendable (Int) -> Bool = {
+      entries[$0].mergedCount <= MergeExecutor.blockElements
+    }
     try executor.forEachInputTile(
-      in: memory, wholeUnits: false,
-      isWanted: { entries[$0].mergedCount <= MergeExecutor.blockElements }, statistics: found,
-      fishers: fishers, poll: poll
+      in: memory, wholeUnits: false, isWanted: isWanted, statistics: found, fishers: fishers,
+      poll: poll
     ) { (number, tile, worker) throws(DFMergeError) in
       let start = (values.address + worker * MergeExecutor.blockElements * 8)
         .bindMemory(to: Double.self, capacity: tile.count)

@@ -8,15 +8,19 @@ struct StatisticsPass {
   let methods: MethodSet
   /// One lookup per model that replaces the plan's Fisher values, or empty.
   let fishers: [MergeExecutor.FisherLookup]
+  /// What sums of whole units leave for the merge.
+  private let kept: KeptElements?
   /// What is known so far, by entry of the plan.
   private(set) var found: [[ModelStatistic: [Double]]]
 
   init(
-    _ executor: MergeExecutor, _ methods: MethodSet, _ fishers: [MergeExecutor.FisherLookup]
+    _ executor: MergeExecutor, _ methods: MethodSet, _ fishers: [MergeExecutor.FisherLookup],
+    kept: KeptElements? = nil
   ) {
     self.executor = executor
     self.methods = methods
     self.fishers = fishers
+    self.kept = kept
     found = Array(repeating: [:], count: executor.plan.entries.count)
   }
 
@@ -119,7 +123,8 @@ struct StatisticsPass {
     let sums = BlockSums(
       plan, width: requests.reduce(0) { max($0, $1?.count ?? 0) }, blockLengths: lengths)
     try executor.forEachInputTile(
-      wholeUnits: ofWholeUnits, statistics: known, fishers: fishers, poll: poll
+      wholeUnits: ofWholeUnits, kept: ofWholeUnits ? kept : nil, statistics: known,
+      fishers: fishers, poll: poll
     ) { (number, tile, _) throws(DFMergeError) in
       guard let request = requests[number] else { return }
       sums.put(try methods[number].sums(tile, request), entry: number, at: tile.offset)

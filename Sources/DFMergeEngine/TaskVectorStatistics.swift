@@ -88,9 +88,8 @@ extension StatisticsPass {
     for (number, ranks) in wanted.enumerated() {
       found[number] = ranks.map { $0 <= 0 ? .infinity : 0 }
     }
-    try executor.forEachMergePiece(
-      in: memory, isWanted: { !wanted[$0].isEmpty }, poll: poll
-    ) {
+    let isWanted: @Sendable (Int) -> Bool = { !wanted[$0].isEmpty }
+    try executor.forEachMergePiece(in: memory, isWanted: isWanted, poll: poll) {
       (number, piece, buffer) throws(DFMergeError) in
       let entry = executor.plan.entries[number]
       guard let view = entry.base else { return }

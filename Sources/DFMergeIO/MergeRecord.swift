@@ -45,6 +45,8 @@ package struct MergeRecord: Sendable {
   package let policies: [String: JSONValue]
   /// Of methods that draw random numbers.
   package let seed: UInt64?
+  /// What the method found, by name; known once the weights are written.
+  package var figures: [String: Double] = [:]
 
   package init(
     method: String, title: String, formula: String, options: [String: JSONValue], base: Input?,
@@ -69,7 +71,7 @@ package struct MergeRecord: Sendable {
   package static let cardName = "README.md"
 
   /// The merge as JSON text, indented: `format`, `format_version` (1), `library_version`, `method`,
-  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`. Members without a value are null.
+  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`. Members without a value are null.
   /// Paths stand as they were given; look at them before you publish the file.
   /// - Throws: `.nonFinite` for an option that is no number.
   package func recipe() throws(DFMergeError) -> [UInt8] {
@@ -81,8 +83,15 @@ package struct MergeRecord: Sendable {
       ("dtype", dtype.map { .string($0.name) } ?? .null), ("policies", .object(policies)),
       // A number of 64 bits does not survive every reader of JSON; a text does.
       ("seed", seed.map { .string(String($0)) } ?? .null),
+      ("figures", .object(figures.mapValues(MergeRecord.number))),
     ]
     return Array((try MergeRecord.indented(members, depth: 0) + "\n").utf8)
+  }
+
+  /// A number as JSON, a whole one without a point: what reads it may take whole numbers only.
+  package static func number(_ value: Double) -> JSONValue {
+    guard let whole = Int64(exactly: value) else { return .double(value) }
+    return .int(whole)
   }
 
   /// An object as JSON text of several lines, keys sorted.

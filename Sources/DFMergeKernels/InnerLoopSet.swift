@@ -154,6 +154,23 @@ protocol InnerLoopSet {
   static func addSquares(
     of x: dfmk_input, minus b: dfmk_input, to sums: UnsafeMutableRawPointer, n: Int
   )
+  static func unify(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    bits: UnsafePointer<UnsafeMutableRawPointer?>?, n: Int,
+    noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addUnified(
+    into out: dfmk_output, base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    task: Int, factor: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addByBits(
+    into out: dfmk_output, base: dfmk_input, _ vector: dfmk_input, bits: UnsafeRawPointer?,
+    factor: Double, n: Int, noticed: UnsafeMutablePointer<dfmk_noticed>
+  )
+  static func addUnifiedSums(
+    base: dfmk_input, _ models: UnsafePointer<dfmk_model>, count: Int,
+    to sums: UnsafeMutablePointer<Double>, n: Int
+  )
 }
 
 extension DFMergeKernelsBaseline.InnerLoops: InnerLoopSet {}

@@ -76,7 +76,8 @@ extension Kernels {
     model.dtype != .f64 && base.dtype != .f64
   }
 
-  private static func model(of x: dfmk_input) -> dfmk_model {
+  /// A model without Fisher values, as the loops take it.
+  static func model(of x: dfmk_input) -> dfmk_model {
     dfmk_model(x: x, lower: .nothing, upper: .nothing, fraction: 0, factor: 0, floor: 0)
   }
 

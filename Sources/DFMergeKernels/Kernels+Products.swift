@@ -15,7 +15,7 @@ extension Kernels {
     let loops = CPULevel.current.loops
     let inputs = x.map(\.input)
     let base = b?.input ?? .nothing
-    return gram(0..<((count &- 1) / productBlock &+ 1)) { block in
+    return addUp(0..<((count &- 1) / productBlock &+ 1)) { block in
       let start = block &* productBlock
       let n = min(productBlock, count &- start)
       let origin = base.advanced(by: start)
@@ -85,12 +85,12 @@ extension Kernels {
 
   private static let productBlock = 1024
 
-  /// Halves the range of blocks until one is left.
-  private static func gram(_ blocks: Range<Int>, _ products: (Int) -> [Double]) -> [Double] {
-    guard blocks.count > 1 else { return products(blocks.lowerBound) }
+  /// The sums of several numbers over blocks, halving the range of blocks until one is left.
+  static func addUp(_ blocks: Range<Int>, _ ofBlock: (Int) -> [Double]) -> [Double] {
+    guard blocks.count > 1 else { return ofBlock(blocks.lowerBound) }
     let middle = blocks.lowerBound &+ blocks.count / 2
-    var sums = gram(blocks.lowerBound..<middle, products)
-    for (place, value) in gram(middle..<blocks.upperBound, products).enumerated() {
+    var sums = addUp(blocks.lowerBound..<middle, ofBlock)
+    for (place, value) in addUp(middle..<blocks.upperBound, ofBlock).enumerated() {
       sums[place] += value
     }
     return sums
@@ -114,7 +114,6 @@ extension Kernels {
         loops.addDifferenceProducts(of: first, second, minus: origin, to: start, n: stepSize)
       }
     }
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6]))
-      + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
+    return inPairs(sums)
   }
 }

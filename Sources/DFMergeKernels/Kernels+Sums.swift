@@ -63,7 +63,12 @@ extension Kernels {
         add(filled, start, stepSize)
       }
     }
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6]))
-      + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
+    return inPairs(sums)
+  }
+
+  /// Eight sums that took turns, two by two.
+  @inline(__always)
+  static func inPairs(_ sums: SIMD8<Double>) -> Double {
+    ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
   }
 }

@@ -36,7 +36,7 @@ package struct Matrix: Equatable, Sendable {
       uncheckedRows: rows, columns: columns, elements: [Double](repeating: 0, count: count))
   }
 
-  private init(uncheckedRows rows: Int, columns: Int, elements: [Double]) {
+  init(uncheckedRows rows: Int, columns: Int, elements: [Double]) {
     self.rows = rows
     self.columns = columns
     self.elements = elements
@@ -73,6 +73,13 @@ package struct Matrix: Equatable, Sendable {
       other.elements.withUnsafeBufferPointer { other in
         for k in own.indices { own[k] += other[k] }
       }
+    }
+  }
+
+  /// Multiplies every element; by 1, changes no bit.
+  package mutating func multiply(by factor: Double) {
+    withElements { own in
+      for k in own.indices { own[k] *= factor }
     }
   }
 

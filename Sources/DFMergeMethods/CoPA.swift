@@ -24,6 +24,8 @@ package struct CoPA: MergeMethod {
       + "of A that is pruned away has the largest finite scale of its factor, where the code "
       + "divides by 0.",
     needsBase: false, needsFisher: false, isForAdapters: true,
+    // Models are added up and amplified.
+    keepsEqualModels: false,
     options: [
       OptionSchema(
         "density", .number(0...1), default: .double(0.2),

@@ -17,7 +17,7 @@ package struct LoRAConcatenation: MergeMethod {
       + "that of the others (rank_pattern) gets the sum of its own ranks, where peft fills up with "
       + "zeros.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,
-    foldsScaling: true, changesShapes: true,
+    foldsScaling: true, changesShapes: true, keepsEqualModels: false,
     options: LoRAOptions.schema)
 
   private let options: LoRAOptions

@@ -20,6 +20,8 @@ package struct LoRALinear: MergeMethod {
       + "Deviations: sums in double, modules may have ranks of their own (rank_pattern), as long as "
       + "all adapters agree; peft refuses adapters that save whole modules.",
     needsBase: false, needsFisher: false, isForAdapters: true, foldsScaling: true,
+    // Updates are added up, and the scaling is in the factors.
+    keepsEqualModels: false,
     options: LoRAOptions.schema)
 
   private let options: LoRAOptions

@@ -23,6 +23,7 @@ package struct LoRASVD: MergeMethod {
       + "vectors.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,
     foldsScaling: true, changesShapes: true,
+    keepsEqualModels: false, scalesWithInputs: false,
     options: LoRAOptions.schema + [
       OptionSchema(
         "rank", .integer(0...65536), default: .int(0),
@@ -74,11 +75,8 @@ package struct LoRASVD: MergeMethod {
       sum = try LoRASVD.decompose(downs, ups, options.factors(tile.scalings), keeping: kept)
     } catch {
       guard error.code == .nonFinite else { throw error }
-      throw DFMergeError(
-        .nonFinite,
-        "The factors of '\(factor.module)' hold NaN, infinity or numbers whose product is too large "
-          + "for a double, of which there is no SVD; check the adapters.",
-        context: ["tensor": tile.name])
+      // NaN in, NaN out: the engine says where, or lets it pass.
+      return tile.out.store([Double](repeating: .nan, count: tile.count))
     }
     var values = [Double](repeating: 0, count: tile.count)
     let width = tile.count / kept

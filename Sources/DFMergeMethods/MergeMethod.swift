@@ -17,6 +17,17 @@ package protocol MergeMethod: Sendable {
   /// Makes the method from options that have been checked against `info.options`.
   init(options: OptionValues, modelCount: Int) throws(DFMergeError)
 
+  /// What is read and written beside the merged tensors, and whether these options suit these models.
+  /// Asked once, before anything is read.
+  /// - Parameter options: checked; those that vary by tensor have their defaults.
+  static func sideTensors(
+    _ options: OptionValues, models: [any WeightSource]
+  ) throws(DFMergeError) -> SideTensors
+
+  /// The vectors that ``SideTensors/numbersWritten`` lists, in its order.
+  /// - Parameter statistics: those of a tensor; empty where none is merged.
+  func numbers(_ statistics: [ModelStatistic: [Double]]) -> [[Double]]
+
   /// What `merge` reads from `InputTile.statistics`. They are found in this order, and those before
   /// are in the tiles from which the next is found. Of the same kinds in the same places for any
   /// options, of which some may ask for less.
@@ -50,6 +61,15 @@ package protocol MergeMethod: Sendable {
   /// that the order of the additions is fixed.
   func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double]
 
+  /// Whether sums of whole units leave something in `InputTile.kept` of a tensor of this shape and
+  /// name, so that `merge` need not compute it again. Where the memory is not there, `kept` is nil,
+  /// and `merge` must give the same bits without.
+  func keeps(_ shape: Shape, named name: String) -> Bool
+
+  /// Numbers for the report and the recipe of a merge, by name.
+  /// - Parameter statistics: those of the whole models.
+  func reported(_ statistics: [ModelStatistic: [Double]]) -> [String: Double]
+
   /// What each tensor gets of the sums of `request`, which has the scope `tensor`: what was summed
   /// over it, or numbers that come of comparing it with the others.
   /// - Parameter tensors: in the order of their names; those that the request was made for.
@@ -74,6 +94,10 @@ package protocol MergeMethod: Sendable {
 }
 
 extension MergeMethod {
+  package static func sideTensors(
+    _ options: OptionValues, models: [any WeightSource]
+  ) throws(DFMergeError) -> SideTensors { SideTensors() }
+  package func numbers(_ statistics: [ModelStatistic: [Double]]) -> [[Double]] { [] }
   package var statistics: [ModelStatistic] { [] }
   package func unit(of shape: Shape) -> TileUnit { .elements }
   package func unit(of shape: Shape, named name: String) -> TileUnit { unit(of: shape) }
@@ -87,6 +111,8 @@ extension MergeMethod {
   package func sums(_ tile: InputTile, _ request: SumsRequest) throws(DFMergeError) -> [Double] {
     [Double](repeating: 0, count: request.count)
   }
+  package func keeps(_ shape: Shape, named name: String) -> Bool { false }
+  package func reported(_ statistics: [ModelStatistic: [Double]]) -> [String: Double] { [:] }
   package func figures(_ request: SumsRequest, of tensors: [TensorSums]) -> [[Double]] {
     tensors.map(\.sums)
   }

@@ -30,18 +30,26 @@ package struct InputTile {
   /// The numbers of each statistic asked for, those of this tensor where it is taken within each
   /// tensor: one per model, or as many as the request says.
   package let statistics: [ModelStatistic: [Double]]
+  /// The bits of the tile's elements that ``SideTensors/bitsRead`` lists, in its order.
+  package private(set) var bits: [UnsafeRawPointer]
+  /// The vectors that ``SideTensors/numbersRead`` lists, by name.
+  package let numbers: [String: [Double]]
   /// The group of tensors that this one belongs to, for methods with coefficients by group.
   package let group: Int
   /// As many bytes as the method asked for, aligned to 64, of any content.
   package let workspace: UnsafeMutableRawBufferPointer
+  /// As many elements as the tile has, of the type ``keptDType(for:)``: written by the sums of whole
+  /// units of a method that keeps them, and read by its merge. Nil where nothing is kept.
+  package private(set) var kept: MutableElements?
 
   package init(
     base: Elements?, models: [Elements], fishers: [FisherElements] = [], count: Int,
     name: String = "", shape: Shape? = nil, tensorKey: UInt64 = 0, offset: Int = 0,
     modelShapes: [Shape] = [], dataShapes: [Shape] = [], partners: [String: [WholeInput]] = [:],
-    scalings: [Double] = [],
-    statistics: [ModelStatistic: [Double]] = [:], group: Int = 0,
-    workspace: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0)
+    scalings: [Double] = [], statistics: [ModelStatistic: [Double]] = [:],
+    bits: [UnsafeRawPointer] = [], numbers: [String: [Double]] = [:], group: Int = 0,
+    workspace: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0),
+    kept: MutableElements? = nil
   ) {
     self.base = base
     self.models = models
@@ -56,9 +64,15 @@ package struct InputTile {
     self.partners = partners
     self.scalings = scalings
     self.statistics = statistics
+    self.bits = bits
+    self.numbers = numbers
     self.group = group
     self.workspace = workspace
+    self.kept = kept
   }
+
+  /// The type of what is kept for an output of type `output`, which it rounds no further.
+  package static func keptDType(for output: DType) -> DType { output == .f64 ? .f64 : .f32 }
 
   /// The number of elements of a row; 1 for a scalar.
   package var rowLength: Int { shape.rowLength }
@@ -74,8 +88,10 @@ package struct InputTile {
     run.base = base?.advanced(by: start)
     run.models = models.map { $0.advanced(by: start) }
     run.fishers = fishers.map { $0.advanced(by: start) }
+    run.bits = bits.map { $0 + start / 8 }
     run.count = count
     run.offset = offset + start
+    run.kept = kept?.advanced(by: start)
     return run
   }
 
@@ -89,10 +105,15 @@ package struct InputTile {
 package struct MergeTile {
   package let inputs: InputTile
   package let out: MutableElements
+  /// Where the bits of ``SideTensors/bitsWritten`` go, in its order: whole bytes.
+  package let bitsOut: [UnsafeMutableRawPointer]
 
-  package init(_ inputs: InputTile, out: MutableElements) {
+  package init(
+    _ inputs: InputTile, out: MutableElements, bitsOut: [UnsafeMutableRawPointer] = []
+  ) {
     self.inputs = inputs
     self.out = out
+    self.bitsOut = bitsOut
   }
 
   package subscript<Value>(dynamicMember path: KeyPath<InputTile, Value>) -> Value {

@@ -34,6 +34,8 @@ public struct MethodInfo: Sendable {
   /// Whether base and models multiplied by a positive number give the result multiplied by it; for
   /// powers of two up to the last bit.
   public let scalesWithInputs: Bool
+  /// Whether some options make it write tensors that no input has.
+  public let addsTensors: Bool
   public let options: [OptionSchema]
 
   /// Whether it takes Fisher values with each model.
@@ -55,6 +57,7 @@ public struct MethodInfo: Sendable {
     modelCounts: ClosedRange<Int> = 1...Int.max, isPermutationInvariant: Bool = true,
     isForAdapters: Bool = false, foldsScaling: Bool = false, changesShapes: Bool = false,
     keepsEqualModels: Bool = true, scalesWithInputs: Bool = true,
+    addsTensors: Bool = false,
     options: [OptionSchema]
   ) {
     self.id = id
@@ -72,6 +75,7 @@ public struct MethodInfo: Sendable {
     self.isPermutationInvariant = isPermutationInvariant
     self.keepsEqualModels = keepsEqualModels
     self.scalesWithInputs = scalesWithInputs
+    self.addsTensors = addsTensors
     self.options = options
   }
 
@@ -84,6 +88,7 @@ public struct MethodInfo: Sendable {
       "uses_base": .bool(usesBase), "needs_fisher": .bool(needsFisher),
       "model_data": .string(modelData.rawValue), "for_adapters": .bool(isForAdapters),
       "changes_shapes": .bool(changesShapes),
+      "adds_tensors": .bool(addsTensors),
       "least_models": .int(Int64(modelCounts.lowerBound)),
       "most_models": most == Int.max ? .null : .int(Int64(most)),
       "permutation_invariant": .bool(isPermutationInvariant),

@@ -13,6 +13,8 @@ public enum MethodRegistry {
     DELLA.self,
     DELLALinear.self,
     DFMergeCombine.self,
+    DPPA.self,
+    EMR.self,
     FisherMerging.self,
     IsoC.self,
     IsoCTS.self,
@@ -23,6 +25,7 @@ public enum MethodRegistry {
     ModelStock.self,
     MultiSLERP.self,
     NuSLERP.self,
+    OPCM.self,
     Passthrough.self,
     PCB.self,
     RegMean.self,
@@ -35,9 +38,6 @@ public enum MethodRegistry {
 
   /// What each method is and takes, in alphabetical order of ids.
   public static var infos: [MethodInfo] { methods.map { $0.info } }
-
-  /// The listing that the bindings print: an array of ``MethodInfo/json``.
-  public static var json: JSONValue { .array(infos.map(\.json)) }
 
   /// The method called `id` with options checked against its schema.
   /// - Throws: `.unknownName` for a method or option that does not exist, `.invalidOption` for a

@@ -23,7 +23,8 @@ package struct PCB: MergeMethod {
       + "sum(tanh(sign(tau_m) nu_m sign(tau) nu))). ratio 0.05 and coefficient 1.2 are those of their "
       + "scripts. Deviation: 0/0 of models without a range is 0, where their code gives NaN. The paper "
       + "writes softmax for both balances; the code has exp and tanh.",
-    needsBase: true, needsFisher: false,
+    // The balance is a tangent of squared changes.
+    needsBase: true, needsFisher: false, scalesWithInputs: false,
     options: [
       OptionSchema(
         "ratio", .number(1e-6...1), default: .double(0.05),

@@ -72,6 +72,7 @@ package struct RegMean: MergeMethod {
     // Of some models only: said where such values are aligned.
     guard !grams.isEmpty, grams.count == outline.data.count else { return .elementwise }
     let shape = outline.shape
+    guard shape.elementCount > 0 else { return .elementwise }
     if let other = outline.models.compactMap({ $0 }).first(where: { $0 != shape }) {
       return .refused(
         "'\(outline.name)' has a Gram matrix, but is \(shape) in one model and \(other) in another")
@@ -102,7 +103,7 @@ package struct RegMean: MergeMethod {
   /// The sizes of a layer, from its weight; those after the first axis are one, for convolutions.
   private func sides(of name: String, _ shape: Shape) -> (inputs: Int, outputs: Int)? {
     let sizes = shape.dimensions
-    guard sizes.count >= 2, shape.elementCount > 0 else { return nil }
+    guard sizes.count >= 2 else { return nil }
     if transposed.contains(where: { TensorName.matches(name, $0) }) {
       return sizes.count == 2 ? (sizes[0], sizes[1]) : nil
     }
@@ -157,10 +158,8 @@ package struct RegMean: MergeMethod {
       solved = try system.solution()
     } catch {
       guard error.code == .nonFinite else { throw error }
-      throw DFMergeError(
-        .nonFinite,
-        "Tensor '\(tile.name)' or a Gram matrix of it has NaN, infinity or numbers too large for a "
-          + "double; check the models and the Gram matrices.", context: ["tensor": tile.name])
+      // NaN in, NaN out: the engine says where, or lets it pass.
+      return tile.out.store([Double](repeating: .nan, count: tile.count))
     }
     for row in 0..<rows {
       for column in 0..<columns {

@@ -38,7 +38,7 @@ package struct TensorOptions: Sendable {
     let owner = "method '\(type.info.id)'"
     given = options.objectValue ?? [:]
     var entries: [String: Entry] = [:]
-    for option in type.info.options {
+    for option in type.info.options where option.varies {
       guard let value = given[option.name] else { continue }
       let name = "Option '\(option.name)' of \(owner)"
       guard let entry = try TensorOptions.entry(value, option, name),
@@ -83,6 +83,16 @@ package struct TensorOptions: Sendable {
       values[option.name] = option.defaultValue
     }
     return values
+  }
+
+  /// What the method reads and writes beside the merged tensors.
+  /// - Throws: what the method refuses of these models.
+  package func sideTensors(of sources: [any WeightSource]) throws(DFMergeError) -> SideTensors {
+    var rest = given
+    for name in entries.keys { rest[name] = nil }
+    let values = try OptionValues(
+      .object(rest), schema: type.info.options, owner: "method '\(type.info.id)'", models: models)
+    return try type.sideTensors(values, models: sources)
   }
 
   /// The method for tensors of these names, in this order.

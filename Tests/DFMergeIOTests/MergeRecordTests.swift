@@ -56,12 +56,18 @@ import Testing
           "policies": {
             "non_finite": "error"
           },
-          "seed": "18446744073709551615"
+          "seed": "18446744073709551615",
+          "figures": {}
         }
 
         """)
     let parsed = try JSONValue(parsing: try record.recipe(), what: "the recipe")
     #expect(parsed["models"]?.arrayValue?.count == 2)
+    var found = record
+    found.figures = ["merged_count": 3, "merged_lambda": 1.25]
+    #expect(
+      String(decoding: try found.recipe(), as: UTF8.self).contains(
+        "  \"figures\": {\n    \"merged_count\": 3,\n    \"merged_lambda\": 1.25\n  }\n}"))
     let bad = self.record(options: ["a": .double(.nan)])
     #expect(try failure { _ = try bad.recipe() }.code == .nonFinite)
   }

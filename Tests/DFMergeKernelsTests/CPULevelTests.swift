@@ -113,6 +113,25 @@ struct CPULevelTests {
               mask: merge.mask, count: count)
           }
         }
+        compare("one vector for all, \(input)") {
+          var bits = [UInt8](repeating: 0, count: 5 * (count / 8 + 1))
+          let found = bits.withUnsafeMutableBytes { room -> [UInt8] in
+            guard let start = room.baseAddress else { return [] }
+            return bytes(.f64, count) {
+              Kernels.unifiedTaskVector(
+                into: $0, bits: (0..<5).map { start + $0 * (count / 8 + 1) },
+                base: merge.base.elements, models: models, count: count)
+            }
+          }
+          let sums = Kernels.unifiedSums(
+            base: merge.base.elements, models: models, count: count)
+          let task = bytes(.f32, count) {
+            Kernels.unifiedTask(
+              into: $0, base: merge.base.elements, models: models, task: 2, factor: 0.7,
+              count: count)
+          }
+          return found + bits + task + sums.withUnsafeBytes { Array($0) }
+        }
         compare("sign balance, \(input)") {
           let balance = Kernels.signBalance(
             base: merge.base.elements, models: models, terms: merge.terms, vote: .mass,
@@ -137,6 +156,68 @@ struct CPULevelTests {
         [300], model.elements, base: base.elements, count: Self.count)
       return withUnsafeBytes(of: found.thresholds[0]) { Array($0) }
     }
+  }
+
+  @Test(arguments: mergeable)
+  func masksByRank(input: DType) {
+    for length in [1, 7, 100, 1019] {
+      let merge = RankedCase(rows: 1100 / length + 1, length: length, input: input, base: .bf16)
+      compare("rows of \(length), \(input)") {
+        bytes(.f64, merge.count) {
+          Kernels.termSum(
+            into: $0, base: merge.base.elements, models: merge.models.map(\.elements),
+            terms: merge.terms, mask: merge.mask, count: merge.count)
+        }
+      }
+      compare("norms of rows of \(length), \(input)") {
+        let sums = Kernels.sumsOfMagnitudes(
+          base: merge.base.elements, models: merge.models.map(\.elements), mask: merge.mask,
+          count: merge.count)
+        return sums.withUnsafeBytes { Array($0) }
+      }
+      compare("spread of \(length), \(input)") {
+        let sums = Kernels.sumsOfSquares(
+          base: merge.base.elements, models: merge.models.map(\.elements),
+          mask: SpreadMask(threshold: 0.25), count: merge.count)
+        return sums.withUnsafeBytes { Array($0) } + values(merge.count) { merge.spread(into: $0) }
+      }
+      for kind in [CompetitionBalance.Kind.deltas, .shares, .pairs] {
+        let balance = merge.balance(kind)
+        compare("balances \(kind) of \(length), \(input)") {
+          values(merge.count) {
+            balance.balances(
+              of: 1, into: $0, base: merge.base.elements, models: merge.models.map(\.elements),
+              count: merge.count)
+          }
+            + bytes(.f32, merge.count) {
+              balance.merge(
+                into: $0, base: merge.base.elements, models: merge.models.map(\.elements),
+                count: merge.count)
+            }
+        }
+      }
+    }
+    let numbers = sample(Self.count, seed: 9)
+    compare("values of ranks") {
+      var room = numbers
+      let found = room.withUnsafeMutableBufferPointer { buffer in
+        buffer.baseAddress.map {
+          Kernels.rankedValues(
+            [1, 17, Self.count], of: $0, count: Self.count, isWide: input == .f64
+          ).found
+        } ?? []
+      }
+      return found.withUnsafeBytes { Array($0) }
+    }
+  }
+
+  /// The bytes of the doubles that `body` writes.
+  private func values(_ count: Int, _ body: (UnsafeMutablePointer<Double>) -> Void) -> [UInt8] {
+    var room = [Double](repeating: -77, count: count)
+    room.withUnsafeMutableBufferPointer { buffer in
+      if let start = buffer.baseAddress { body(start) }
+    }
+    return room.withUnsafeBytes { Array($0) }
   }
 
   @Test(arguments: mergeable)

@@ -36,6 +36,11 @@ struct ElectionCase {
 
   /// The terms of element `i`; nil for one that is trimmed or dropped.
   func values(_ i: Int) -> [Double?] {
+    zip(differences(i), terms).map { tau, term in tau.map { term.factor * $0 } }
+  }
+
+  /// The differences of which they are made.
+  func differences(_ i: Int) -> [Double?] {
     models.indices.map { m in
       let x = models[m]
       let tau = x[i] - base[i]
@@ -45,15 +50,15 @@ struct ElectionCase {
       let isTrimmed =
         magnitude < terms[m].threshold
         || (magnitude >= terms[m].ceiling && terms[m].ceiling.isFinite)
-      return isTrimmed ? nil : terms[m].factor * tau
+      return isTrimmed ? nil : tau
     }
   }
 
-  func vote(_ values: [Double?], _ vote: SignElection.Vote) -> Double {
-    let given = values.compactMap { $0 }
+  func vote(_ i: Int, _ vote: SignElection.Vote) -> Double {
+    let given = (vote == .plainMass ? differences(i) : values(i)).compactMap { $0 }
     switch vote {
     case .count: return Double(given.count { $0 > 0 }) - Double(given.count { $0 < 0 })
-    case .mass:
+    case .mass, .plainMass:
       return given.filter { $0 > 0 }.reduce(0, +) + given.filter { $0 < 0 }.reduce(0, +)
     }
   }
@@ -62,7 +67,7 @@ struct ElectionCase {
     (0..<count).map { i in
       let values = values(i)
       if values.contains(where: { $0?.isNaN == true }) { return .nan }
-      let vote = vote(values, election.vote)
+      let vote = vote(i, election.vote)
       let sign = vote > 0 ? 1 : vote < 0 ? -1 : election.tie.rawValue
       let kept = values.indices.filter { (values[$0] ?? 0) * sign > 0 }
       let terms = kept.compactMap { values[$0] }
@@ -71,7 +76,9 @@ struct ElectionCase {
         switch election.aggregate {
         case .sum: sum
         case .largest: terms.max { abs($0) < abs($1) } ?? 0
-        case .mean: kept.isEmpty ? 0 : sum / kept.reduce(0) { $0 + self.terms[$1].weight }
+        case .mean:
+          kept.isEmpty
+            ? 0 : sum / max(kept.reduce(0) { $0 + self.terms[$1].weight }, election.leastWeight)
         }
       return base[i] + result * election.scale
     }
@@ -91,10 +98,12 @@ struct ElectionCase {
   }
 }
 
-let everyElection: [SignElection] = [SignElection.Vote.mass, .count].flatMap { vote in
+let everyElection: [SignElection] = SignElection.Vote.allCases.flatMap { vote in
   [SignElection.Aggregate.mean, .sum, .largest].flatMap { aggregate in
     [SignElection.Tie.positive, .negative, .none].map {
-      SignElection(vote: vote, aggregate: aggregate, tie: $0, scale: 0.75)
+      SignElection(
+        vote: vote, aggregate: aggregate, tie: $0, scale: 0.75,
+        leastWeight: vote == .plainMass ? 1.75 : 0)
     }
   }
 }
@@ -115,8 +124,8 @@ struct ElectionTests {
       into: room.mutable, base: merge.base.elements, models: merge.models.map(\.elements),
       terms: merge.terms, mask: merge.mask, count: merge.count)
     expectRounded(room, merge.sum(), "sum \(merge.count)")
-    for vote in [SignElection.Vote.mass, .count] {
-      let votes = (0..<merge.count).map { merge.vote(merge.values($0), vote) }
+    for vote in SignElection.Vote.allCases {
+      let votes = (0..<merge.count).map { merge.vote($0, vote) }
       let balance = Kernels.signBalance(
         base: merge.base.elements, models: merge.models.map(\.elements), terms: merge.terms,
         vote: vote, mask: merge.mask, count: merge.count)

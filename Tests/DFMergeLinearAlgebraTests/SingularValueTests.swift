@@ -111,7 +111,9 @@ struct SingularValueTests {
         let part = try SingularValueDecomposition(a, keeping: count)
         let kept = min(count, a.rank)
         #expect(part.s == Array(all.s.prefix(kept)))
-        #expect(part.vt.elements == Array(all.vt.elements.prefix(kept * columns)))
+        for (one, other) in zip(part.vt.elements, all.vt.elements) {
+          #expect(abs(one - other) < 1e-11)
+        }
         for i in 0..<rows {
           for j in 0..<kept { #expect(abs(part.u[i, j] - all.u[i, j]) < 1e-11) }
         }

@@ -148,7 +148,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, toolchain: Toolchain) -> P
         docs.CLASSES: CLASSES,
         docs.ERRORS: DOCUMENT,
         docs.OWNERSHIP: DOCUMENT,
-        "scratch/debug.yaml": 'args: ["-package-name","sample"]\n',
+        "scratch/debug.yaml": (
+            f'args: ["-module-name","{MODULE}","-package-name","sample"]\n'
+            'args: ["-module-name","Yams","-package-name","yams"]\n'
+        ),
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

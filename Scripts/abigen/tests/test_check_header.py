@@ -10,7 +10,7 @@ from abigen.toolchain import Toolchain
 
 def swift_problems(header: Path, project: Project, toolchain: Toolchain) -> list[str]:
     return check_header.matches_swift(
-        header, project.sources, project.shims, project.modules, project.package_name(), toolchain
+        header, project.sources, project.shims, [project.modules], project.package_name(), toolchain
     )
 
 

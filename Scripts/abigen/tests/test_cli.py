@@ -101,7 +101,8 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_package_names_are_an_error(root: Path) -> None:
-    (root / "scratch/debug.yaml").write_text('"-package-name","a"\n"-package-name","b"\n')
+    line = f'"-module-name","{MODULE}","-package-name"'
+    (root / "scratch/debug.yaml").write_text(f'{line},"a"\n{line},"b"\n')
     with pytest.raises(AbigenError, match="names 2 packages"):
         Project(root, root / "scratch").package_name()
     assert (root / "Sources" / MODULE).is_dir()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DFMergeCore
+import DFMergeEngine
 import DFMergeMethods
 
 /// `dfmerge methods`: what there is to merge with.

@@ -69,7 +69,7 @@ struct PlanCommand: ReportingCommand {
             return .object(members)
           }),
         "peak_memory": .int(Int64(planned.map(\.report.peakMemory).max() ?? 0)),
-        "seconds": .double(planned.map(\.report.seconds).reduce(0, +)),
+        "seconds": .double(planned.compactMap(\.report.seconds).reduce(0, +)),
         "notes": .array(notes.map(JSONValue.string)),
       ],
       text: planned.map { step, report in

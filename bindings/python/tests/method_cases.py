@@ -85,6 +85,9 @@ class Case:
 
     def run(self, options: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
         """The merged tensors, as arrays of numpy."""
+        if any(option["name"] == "scaling" for option in self.info["options"]):
+            # Of adapters from memory it must be given.
+            options = {"scaling": 1.0, **(options or {})}
         merged = dfmerge.merge(
             self.base,
             self.models,
@@ -168,7 +171,10 @@ def gram(rng: np.random.Generator, width: int) -> Array:
 # --- options -------------------------------------------------------------------------------------
 
 #: The kinds of options whose values may depend on the tensor.
-VARYING = ("number", "integer", "boolean", "choice", "number_or_choice", "number_per_model")
+VARYING = (
+    "number", "integer", "boolean", "choice", "boolean_or_choice", "number_or_choice",
+    "number_per_model",
+)  # fmt: skip
 
 
 def limits(option: Info) -> tuple[float, float]:
@@ -189,9 +195,8 @@ def numbers(option: Info, count: int) -> list[float]:
 def others(option: Info) -> list[Any]:
     """Valid values other than the default, one of each sort."""
     kind, default = option["type"], option["default"]
-    if kind == "boolean":
-        return [not default]
-    found = [word for word in option.get("choices", []) if word != default]
+    found: list[Any] = [not default] if isinstance(default, bool) else []
+    found += [word for word in option.get("choices", []) if word != default]
     if kind == "integer":
         found.append(default + 1 if default < option["maximum"] else default - 1)
     elif kind in ("number", "number_or_choice", "number_per_model"):
@@ -219,8 +224,40 @@ def wrong(option: Info, models: int) -> list[Any]:
             found += [[end] * models for end in beyond if abs(end) < 2**62]
     elif kind == "boolean":
         found += [1, "yes", [True]]
-    elif kind == "choice":
-        found += ["no such word", 1, True]
+    elif kind in ("choice", "boolean_or_choice"):
+        found += ["no such word", 1, [True]]
     elif kind == "names":
         found += ["one text", [1], ["twice", "twice"], [""]]
     return found
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Names, types, shapes and bits."""
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape), name
+        assert found[name].tobytes() == value.tobytes(), name
+
+
+def assert_close(found: dict[str, Any], expected: dict[str, Any], relative: float = 1e-6) -> None:
+    """Numbers, relative to the largest of the tensor where they are small."""
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        wanted = value.astype(np.float64)
+        most = float(np.abs(wanted).max(initial=0))
+        np.testing.assert_allclose(
+            found[name].astype(np.float64), wanted, relative, relative * 1e-2 * most, err_msg=name
+        )
+
+
+def assert_laid_out(found: dict[str, Any], case: Case) -> None:
+    """The reference's names, types and shapes, and finite numbers."""
+    assert list(found) == list(case.reference)
+    for name, value in case.reference.items():
+        assert found[name].dtype == value.dtype, name
+        if not case.info.get("changes_shapes"):
+            assert found[name].shape == value.shape, name
+        assert np.isfinite(found[name].astype(np.float64)).all(), name

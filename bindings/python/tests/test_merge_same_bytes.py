@@ -24,8 +24,14 @@ MODELS = 3
 SHARD_SIZE = 50_000
 #: Options beside the defaults that choose other arithmetic.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "dare": [{"density": 0.5, "rescale": False, "seed": 7}],
+    "breadcrumbs": [{"scope": "tensor", "variant": "mergekit", "density": 0.5}],
+    "breadcrumbs_ties": [{"scope": "model", "zero_sign": "majority"}],
+    "dare": [{"density": 0.5, "rescale": False, "seed": 7}, {"rescale": "l1"}],
     "dare_ties": [{"density": 0.3, "aggregate": "max", "zero_sign": "none"}],
+    "della": [{"rescale": "l1", "zero_sign": "majority", "density": [0.5, 1, 0.3]}],
+    "della_linear": [{"scope": "tensor", "epsilon": 0.3, "seed": 7}],
+    "pcb": [{"variant": "vision_es", "scope": "tensor"}, {"variant": "vision", "ratio": 0.5}],
+    "sce": [{"select_topk": 0.3}, {"select_topk": 0.5, "variant": "mergekit"}],
     "ties": [
         {"scope": "tensor", "trim": "exact", "zero_sign": "positive"},
         {"density": [0.1, 0.5, 1], "election": "count", "aggregate": "sum"},
@@ -35,6 +41,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "fisher": [{"normalize": False}],
     "regmean": [{"off_diagonal": 0.5, "coefficients": [1, 0, 3]}, {"off_diagonal": 0}],
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
+    "dppa": [{"alpha8": 1.2, "outlier": 2, "linear": ["*.weight", "*.bias"]}],
+    "emr": [{"task": 1}, {"task": 0, "scaler": "sums"}],
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],
     "slerp": [{"scope": "model", "threshold": 1}],

@@ -1,15 +1,13 @@
 """What holds for every method of the registry, by its own info; a new method needs no change here.
 
 That a method gives the same bytes for any number of threads, files, shards and limits of memory is
-tested in test_merge_same_bytes.py; what it computes, in a file of its own; what its plan predicts, in
-test_method_plans.py.
+tested in test_merge_same_bytes.py; what it computes, in a file of its own; its options, in
+test_method_arguments.py; what its plan predicts, in test_method_plans.py.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,57 +15,23 @@ from method_cases import (
     DTYPES,
     INFOS,
     SHAPES,
-    VARYING,
     Array,
     Arrays,
     Case,
     Info,
+    assert_close,
+    assert_laid_out,
+    assert_same,
     count_of,
     data_of,
     make,
     numbers,
-    others,
-    wrong,
 )
 from test_merge_same_bytes import JOBS
 
 import dfmerge
 
 every_method = pytest.mark.parametrize("info", INFOS, ids=lambda info: str(info["id"]))
-every_option = pytest.mark.parametrize(
-    ("info", "option"),
-    [(info, option) for info in INFOS for option in info["options"]],
-    ids=lambda value: str(value.get("id") or value.get("name")),
-)
-
-
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Names, types, shapes and bits."""
-    assert list(found) == list(expected)
-    for name, value in expected.items():
-        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape), name
-        assert found[name].tobytes() == value.tobytes(), name
-
-
-def assert_close(found: dict[str, Any], expected: dict[str, Any], relative: float = 1e-6) -> None:
-    """Numbers, relative to the largest of the tensor where they are small."""
-    assert list(found) == list(expected)
-    for name, value in expected.items():
-        wanted = value.astype(np.float64)
-        most = float(np.abs(wanted).max(initial=0))
-        np.testing.assert_allclose(
-            found[name].astype(np.float64), wanted, relative, relative * 1e-2 * most, err_msg=name
-        )
-
-
-def assert_laid_out(found: dict[str, Any], case: Case) -> None:
-    """The reference's names, types and shapes, and finite numbers."""
-    assert list(found) == list(case.reference)
-    for name, value in case.reference.items():
-        assert found[name].dtype == value.dtype, name
-        if not case.info.get("changes_shapes"):
-            assert found[name].shape == value.shape, name
-        assert np.isfinite(found[name].astype(np.float64)).all(), name
 
 
 # --- info ----------------------------------------------------------------------------------------
@@ -256,6 +220,19 @@ def test_models_of_which_one_has_not_moved(info: Info) -> None:
     assert_laid_out(still.run(), still)
 
 
+@every_method
+def test_many_models(info: Info) -> None:
+    """More than the tests of arithmetic have, where the method takes as many."""
+    count = min(9, info["most_models"] or 9)
+    if count <= count_of(info):
+        return
+    case = make(info, 18)
+    more = [make(info, 20 + n) for n in range(count)]
+    models = [one.models[0] for one in more]
+    many = case.replaced(models=models, data=[one.data[0] for one in more if one.data])
+    assert_laid_out(many.run(), many)
+
+
 # --- numbers that are none -----------------------------------------------------------------------
 
 
@@ -268,7 +245,6 @@ def test_what_is_not_finite(info: Info, value: float, source: str) -> None:
     if source == "base" and case.base is None:
         return
     place = 0 if source == "base" else len(case.sources) - 1
-    allowed = {"non_finite": "allow"}
     shapes = {n: array.shape for n, array in case.run().items()}
     for name in ("layers.1.attn.weight", "layers.0.norm.weight"):
 
@@ -284,15 +260,17 @@ def test_what_is_not_finite(info: Info, value: float, source: str) -> None:
 
         with pytest.raises(dfmerge.NumericalError, match=f"'{re.escape(name)}'"):
             spoiled(None).run()
-        for count, settings in ((1, {}), (1, allowed), (None, allowed)):
+        for count, policy in ((1, "error"), (1, "allow"), (None, "allow")):
             try:
-                found = spoiled(count).run(**settings)
+                found = spoiled(count).run(non_finite=policy)
             except dfmerge.NumericalError as error:
                 # A matrix that is to be decomposed has to be finite.
                 assert f"'{name}'" in str(error)
             else:
                 assert {n: v.shape for n, v in found.items()} == shapes
-                assert settings or all(np.isfinite(array).all() for array in found.values())
+                assert policy == "allow" or all(
+                    np.isfinite(array).all() for array in found.values()
+                )
 
 
 @every_method
@@ -302,7 +280,7 @@ def test_fisher_values_that_are_none(info: Info, value: float) -> None:
         return
     case = make(info, 13)
     bad = {**case.data[-1], "row": np.full_like(case.data[-1]["row"], value)}
-    with pytest.raises(dfmerge.NumericalError, match="Fisher value of model .* tensor 'row'"):
+    with pytest.raises(dfmerge.NumericalError, match=r"Fisher value of model .* tensor 'row'"):
         case.replaced(data=[*case.data[:-1], bad]).run()
 
 
@@ -317,94 +295,3 @@ def test_data_of_zeros(info: Info) -> None:
         assert data_of(info) != "none" and str(error)
     else:
         assert_laid_out(found, case)
-
-
-# --- arguments -----------------------------------------------------------------------------------
-
-
-@every_option
-def test_values_that_an_option_refuses(info: Info, option: Info) -> None:
-    case = make(info, 15)
-    for value in wrong(option, len(case.models)):
-        with pytest.raises(dfmerge.ArgumentError, match=f"'{option['name']}'") as refused:
-            case.run({option["name"]: value})
-        message = str(refused.value)
-        shown = re.search(r" is (.+); it takes ", message)
-        if shown and not shown[1].startswith("a "):
-            assert json.loads(shown[1]) == value, message
-        else:
-            assert f"method '{info['id']}'" in message
-
-
-@every_option
-def test_other_values_of_an_option(info: Info, option: Info) -> None:
-    case = make(info, 16)
-    for value in others(option):
-        assert_laid_out(case.run({option["name"]: value}), case)
-
-
-@every_option
-def test_an_option_may_depend_on_the_tensor(info: Info, option: Info) -> None:
-    if option["type"] not in VARYING or option["default"] is None:
-        return
-    case = make(info, 17)
-    name, default = option["name"], option["default"]
-    plain = case.run()
-    assert_same(case.run({name: [{"filter": "*", "value": default}]}), plain)
-    for other in others(option):
-        varied = [{"filter": "attn", "value": other}, {"value": default}]
-        assert_laid_out(case.run({name: varied}), case)
-    if option["type"] in ("number", "number_per_model"):
-        assert_same(case.run({name: {"gradient": [default, default]}}), plain)
-        ends = numbers(option, 2)
-        assert_laid_out(case.run({name: {"gradient": ends}}), case)
-    if option["type"] == "number_per_model":
-        each = [[{"filter": "mlp", "value": number}] for number in numbers(option, len(case.models))]
-        assert_laid_out(case.run({name: each}), case)
-
-
-@every_method
-def test_options_that_are_none(info: Info) -> None:
-    with pytest.raises(dfmerge.ArgumentError, match="no option 'no_such_option'") as refused:
-        make(info).run({"no_such_option": 1})
-    assert all(option["name"] in str(refused.value) for option in info["options"])
-
-
-@every_method
-def test_numbers_of_models(info: Info) -> None:
-    case = make(info)
-    few, many = info["least_models"] - 1, (info["most_models"] or 0) + 1
-    for count in [few] * (few > 0) + [many] * (many > 1):
-        given = case.replaced(models=[case.models[0]] * count, data=case.data[:1] * count)
-        with pytest.raises(dfmerge.ArgumentError, match=f"'{info['id']}' was given {count} model"):
-            given.run()
-    least = int(info["least_models"])
-    fewest = case.replaced(models=case.models[:least], data=case.data[:least])
-    assert_laid_out(fewest.run(), fewest)
-
-
-@every_method
-def test_what_a_method_needs_and_does_not_take(info: Info) -> None:
-    case = make(info)
-    if info["needs_base"]:
-        with pytest.raises(dfmerge.ArgumentError, match="needs a base"):
-            case.replaced(base=None).run()
-    if data_of(info) == "none":
-        with pytest.raises(dfmerge.ArgumentError, match="takes no Fisher values"):
-            case.replaced(data=[{} for _ in case.models]).run()
-    else:
-        with pytest.raises(dfmerge.ArgumentError, match="was given 0 sets"):
-            case.replaced(data=[]).run()
-
-
-@every_method
-def test_many_models(info: Info) -> None:
-    """More than the tests of arithmetic have, where the method takes as many."""
-    count = min(9, info["most_models"] or 9)
-    if count <= count_of(info):
-        return
-    case = make(info, 18)
-    more = [make(info, 20 + n) for n in range(count)]
-    models = [one.models[0] for one in more]
-    many = case.replaced(models=models, data=[one.data[0] for one in more if one.data])
-    assert_laid_out(many.run(), many)

@@ -272,10 +272,12 @@ def test_svd_refuses_what_has_none(tmp_path: Path) -> None:
     down, up = factors("model.layers.0.self_attn.q_proj")
     for value in (np.nan, np.inf):
         adapters[1][down][0, 0] = value
-        with pytest.raises(
-            dfmerge.NumericalError, match="model.layers.0.self_attn.q_proj' hold NaN"
-        ):
-            dfmerge.merge(None, adapters, "lora_svd", options={"scaling": 1}, non_finite="allow")
+        with pytest.raises(dfmerge.NumericalError, match="q_proj.lora_A.weight' is NaN"):
+            dfmerge.merge(None, adapters, "lora_svd", options={"scaling": 1})
+        given = {"scaling": 1}
+        found = dfmerge.merge(None, adapters, "lora_svd", options=given, non_finite="allow")
+        assert np.isnan(found[down]).all() and np.isnan(found[up]).all()
+        assert sum(np.isnan(array).any() for array in found.values()) == 2
     lonely = {name: value for name, value in random_adapter(rng, 4).items() if name != up}
     plan = dfmerge.plan(None, [lonely], method="lora_svd", options={"scaling": 1})
     assert "comes without" in plan["problems"][0]["text"]

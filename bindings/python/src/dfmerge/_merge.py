@@ -89,6 +89,7 @@ def merge(
     grams: Mapping[str, WeightsLike] | Sequence[WeightsLike] | None = None,
     out: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     progress: bool = True,
+    report: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Merge models, in memory or from files to files.
@@ -118,6 +119,8 @@ def merge(
         the first model).
     progress : bool
         Whether a path shows a bar, where tqdm is installed and standard error is a terminal.
+    report : dict, optional
+        Filled with the report that a merge into a path returns.
     **settings
         ``threads``, ``max_memory`` (``"300MB"``), ``dtype`` (``"BF16"``, ``torch.bfloat16``),
         ``missing``, ``extra``, ``shape`` (what to do with tensors that do not fit together),
@@ -130,7 +133,8 @@ def merge(
         which numpy lacks: torch where it is installed, else ``ml_dtypes``); where none of them is
         installed, :class:`dfmerge.Tensor`. For a path the report:
         ``tensors`` merged, copied and left out, ``bytes_read``, ``bytes_written``, ``seconds``,
-        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``.
+        ``rounding_error`` (relative, of F16 and BF16 outputs), ``non_finite``, ``notes``,
+        ``figures`` (numbers that the method found, such as what ``opcm`` takes to go on).
 
     Raises
     ------
@@ -145,11 +149,13 @@ def merge(
     """
     job = _Job(base, models, method, options, _data(fishers, grams), out, settings)
     with job.claimed():
-        report = job.run(progress)
+        found = job.run(progress)
+    if report is not None:
+        report.update(found)
     if job.path is not None:
-        return report
+        return found
     if out is None:
-        for name in report["left_out"]:
+        for name in found["left_out"]:
             del job.target[name]
     return job.target
 
@@ -174,7 +180,8 @@ def plan(
     Plan
         A dict that prints as text: ``possible``, ``replaces`` (``out`` has weights already),
         ``tensors`` (merged, copied, left out, refused), ``problems`` with their ``remedies``,
-        ``peak_memory`` beyond inputs and outputs in memory, ``bytes_read``, ``bytes_written``,
+        ``added`` (tensors that no input has), ``peak_memory`` beyond inputs and outputs in memory,
+        ``bytes_read``, ``bytes_written``,
         ``seconds``.
     """
     data = _data(fishers, grams)
@@ -241,6 +248,8 @@ class _Job:
                     settings.get("dtype"),
                     self._reshaped(settings) if _changes_shapes(method) else {},
                 )
+                if method in _adding_methods():
+                    self._add_outputs(settings)
             else:
                 self.target = dict(out)
             once, aliases = _once(self.target, _names(self._base or self._models[0]))
@@ -253,9 +262,18 @@ class _Job:
 
     def _reshaped(self, settings: Mapping[str, Any]) -> dict[str, list[int]]:
         """The shapes of tensors of the result that are not the reference's."""
-        self._settings = encoded(settings, "settings")
+        self._settings = encoded({**settings, "estimate": False}, "settings")
         found: dict[str, list[int]] = parsed(lib.dfm_merge_plan, *self._arguments())["reshaped"]
         return found
+
+    def _add_outputs(self, settings: dict[str, Any]) -> None:
+        """Arrays for what the method writes beside the tensors of the base."""
+        self._settings = encoded(settings, "settings")
+        for entry in self.plan()["added"]:
+            like_torch = any(_arrays.is_torch(array) for array in self.target.values())
+            self.target[entry["name"]] = _arrays.empty(
+                BY_NAME[entry["dtype"]], tuple(entry["shape"]), like_torch, entry["name"]
+            )
 
     @staticmethod
     def _read(named: dict[str, Any], by_name: bool, aliases: dict[str, str]) -> list[Any]:
@@ -323,6 +341,12 @@ class _Job:
         check_with(call.status, call.message)
         found: dict[str, Any] = json.loads(text)
         return found
+
+
+@functools.cache
+def _adding_methods() -> frozenset[str]:
+    """The methods that may write tensors which no input has."""
+    return frozenset(method["id"] for method in methods() if method["adds_tensors"])
 
 
 def _refuse_other_format(path: str | bytes) -> None:

@@ -1,0 +1,139 @@
+"""Merges by any method of the library: tuned on validation, scored on test, with their cost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench import Bench
+from catalogue import PER_TASK, TUNED, Tuned
+from data import collate
+from finetune import load
+from model import Weights
+from process import run
+from results import mean
+
+import dfmerge
+import dfmerge.torch
+
+RUNNER = Path(__file__).resolve().parent.parent / "merge" / "dfmerge_run.py"
+#: Training texts of a task, without their labels, behind its Gram matrices.
+GRAM_TEXTS, GRAM_BATCH = 256, 32
+
+
+def available() -> list[str]:
+    """The methods of the catalogue that this library has."""
+    have = {method["id"] for method in dfmerge.methods()}
+    return [name for name in (*TUNED, *PER_TASK) if name in have]
+
+
+def tuned(bench: Bench, name: str) -> None:
+    """Choose the option on validation, then score the chosen merge."""
+    if name in PER_TASK:
+        _per_task(bench, name)
+        return
+    method = TUNED[name]
+    start = time.perf_counter()
+    given: dict[str, Any] = {"grams": _grams(bench)} if method.grams else {}
+    trace = _trace(bench, name, method, given) if method.option else []
+    options = dict(method.options)
+    details: dict[str, Any] = {"evaluations": len(trace) or 1}
+    if trace:
+        # The first of equal scores.
+        best = max(trace, key=lambda point: point[1])[0]
+        options[method.option] = best
+        details |= {"best": best, "trace": trace}
+    seconds = time.perf_counter() - start
+    merged = dfmerge.merge(bench.base, bench.models, name, options=options, **given)
+    bench.record(
+        name, _tensors(merged), seconds=seconds, cost=cost(bench, name, options, given), **details
+    )
+
+
+def _trace(
+    bench: Bench, name: str, method: Tuned, given: dict[str, Any]
+) -> list[tuple[float, float]]:
+    """Value and validation score, for as much of the grid as the method's patience allows."""
+    trace: list[tuple[float, float]] = []
+    change: Weights = {}
+    for value in method.grid:
+        if method.proportional and change:
+            candidate = {n: torch.add(b, change[n], alpha=value) for n, b in bench.base.items()}
+        else:
+            at = 1.0 if method.proportional else value
+            options = {**method.options, method.option: at}
+            candidate = _tensors(
+                dfmerge.merge(bench.base, bench.models, name, options=options, **given)
+            )
+            if method.proportional:
+                change = {n: candidate[n] - b for n, b in bench.base.items()}
+                candidate = {n: torch.add(b, change[n], alpha=value) for n, b in bench.base.items()}
+        trace.append((value, mean(bench.score(candidate, "val"))))
+        best = max(range(len(trace)), key=lambda number: trace[number][1])
+        if method.patience and len(trace) - 1 - best >= method.patience:
+            break
+    return trace
+
+
+def cost(
+    bench: Bench, name: str, options: dict[str, Any], given: dict[str, Any] | None = None
+) -> dict[str, float]:
+    """Seconds and peak of private memory of one merge from files to files, in its own process."""
+    out = bench.cache / "merged" / "cost.safetensors"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    arguments: dict[str, Any] = {
+        "base": str(bench.base_path),
+        "models": {task: str(path) for task, path in bench.model_paths.items()},
+        "method": name,
+        "options": options,
+        "out": str(out),
+    }
+    folder = bench.cache / "grams"
+    if given:
+        folder.mkdir(parents=True, exist_ok=True)
+        for task, gram in given["grams"].items():
+            dfmerge.save(gram, folder / f"{task}.safetensors")
+        arguments["grams"] = {task: str(folder / f"{task}.safetensors") for task in given["grams"]}
+    report = run([sys.executable, RUNNER, json.dumps(arguments)]).report
+    out.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"seconds": report["seconds"], "peak": report["peak"]}
+
+
+def _per_task(bench: Bench, name: str) -> None:
+    """Score each task by the model that the method makes for it."""
+    own: dict[str, dict[str, float]] = {"val": {}, "test": {}}
+    start = time.perf_counter()
+    for task, texts in bench.tasks.items():
+        merged = dfmerge.merge(bench.base, bench.models, name, options={"task": task})
+        bench.module.load_state_dict(_tensors(merged))
+        for split, scores in own.items():
+            scores[task] = texts.accuracy(bench.module, split)
+    seconds = time.perf_counter() - start
+    measured = cost(bench, name, {"task": next(iter(bench.tasks))})
+    bench.results.put(name, own["val"], own["test"], evaluations=1, seconds=seconds, cost=measured)
+
+
+def _grams(bench: Bench) -> dict[str, Weights]:
+    """The Gram matrices of every fine-tuned model on its own task's texts."""
+    found: dict[str, Weights] = {}
+    for task, path in bench.model_paths.items():
+        bench.module.load_state_dict(load(path))
+        rows = bench.tasks[task].rows["train"][:GRAM_TEXTS]
+        batches = [collate(rows[i : i + GRAM_BATCH]) for i in range(0, len(rows), GRAM_BATCH)]
+        found[task] = dfmerge.torch.gram(
+            bench.module,
+            batches,
+            forward=lambda module, batch: module(batch.ids, batch.mask, batch.types),
+            mask=lambda batch: batch.mask,
+        )
+    return found
+
+
+def _tensors(weights: dict[str, object]) -> Weights:
+    return {name: torch.as_tensor(value) for name, value in weights.items()}

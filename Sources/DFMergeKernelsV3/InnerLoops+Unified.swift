@@ -1,0 +1,1 @@
+../DFMergeKernelsBaseline/InnerLoops+Unified.swift

@@ -106,14 +106,18 @@ import Testing
     #expect(
       dareTIES.options == [
         "weights": [0.25, 0.5], "density": [0.5, 0.5], "lambda": 1.0, "zero_sign": "positive",
-        "aggregate": "sum", "rescale": "none",
+        "aggregate": "sum", "rescale": false,
       ])
     let crumbs = try step(configuration("breadcrumbs", parameters: "{density: 0.9}"))
     #expect(
       crumbs.options == [
         "coefficients": [0.25, 0.5], "density": [0.9, 0.9], "gamma": [0.01, 0.01],
-        "scope": "tensor",
+        "scope": "tensor", "variant": "mergekit",
       ])
+    let elected = try step(configuration("breadcrumbs_ties", parameters: "{gamma: 0.02}"))
+    #expect(elected.method == "breadcrumbs_ties")
+    #expect(elected.options["gamma"] == [0.02, 0.02])
+    #expect(elected.options["aggregate"] == "sum")
     let della = try step(configuration("della", parameters: "{density: 0.6, epsilon: 0.1}"))
     #expect(della.options["epsilon"] == [0.1, 0.1])
     #expect(della.options["aggregate"] == "mean")
@@ -124,18 +128,34 @@ import Testing
   @Test func othersAreTranslated() throws {
     let none = "models: [{model: a}, {model: b}]\nbase_model: base\nmerge_method: "
     let stock = try step(none + "model_stock\nparameters: {filter_wise: true}")
-    #expect(stock.options == ["scope": "row"])
+    #expect(stock.options == ["scope": "row", "clamp": false, "norm_floor": 1e-6])
     #expect(stock.models.count == 2)
     let sce = try step(none + "sce\nparameters: {select_topk: 0.1}")
-    #expect(sce.options["select_topk"] == 0.1)
+    #expect(sce.options == ["select_topk": 0.1, "variant": "mergekit"])
+    let karcher = try step(none + "karcher\nparameters: {max_iter: 20}")
+    #expect(karcher.options == ["max_iter": 20.0, "tol": 1e-5])
+    #expect(karcher.models.map(\.label) == ["a", "b", "base"])
     let weighted = "models: [{model: a}, {model: b}]\nparameters: {weight: 0.5}\nmerge_method: "
     let nuslerp = try step(weighted + "nuslerp")
-    #expect(nuslerp.options == ["weights": [0.5, 0.5], "flatten": true, "row_wise": false])
+    #expect(nuslerp.options == ["weights": [0.5, 0.5], "scope": "tensor"])
+    for (parameters, scope) in [
+      ("nuslerp_flatten: false", "row"), ("nuslerp_flatten: no, nuslerp_row_wise: 1", "column"),
+      ("nuslerp_row_wise: true", "tensor"),
+    ] as [(String, JSONValue)] {
+      let step = try step(
+        weighted.replacing("0.5", with: "0.5, \(parameters)") + "nuslerp")
+      #expect(step.options["scope"] == scope)
+    }
+    let byTensor = try step(
+      weighted.replacing("0.5", with: "0.5, nuslerp_flatten: [{filter: mlp, value: 0}, {value: 1}]")
+        + "nuslerp")
+    #expect(
+      byTensor.options["scope"] == [["filter": "mlp", "value": "row"], ["value": "tensor"]])
     let multislerp = try step(weighted + "multislerp")
     #expect(multislerp.options["normalize"] == true)
     let same = try step("models: [{model: a}]\nmerge_method: passthrough")
-    #expect(same.method == "average")
-    #expect(same.options == ["weights": [1.0], "normalize": false])
+    #expect(same.method == "passthrough")
+    #expect(same.options == ["scale": 1.0])
   }
 
   @Test func theBaseAmongTheModelsIsNone() throws {

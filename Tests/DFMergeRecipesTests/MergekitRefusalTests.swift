@@ -66,7 +66,7 @@ import Testing
     ),
     ("merge_method: passthrough\nmodels: [{model: a}, {model: c}]", "takes 1 model"),
     ("merge_method: model_stock\nbase_model: b\nmodels: [{model: a}]", "takes 2 models or more"),
-    ("merge_method: karcher\nmodels: [{model: a}]", "'karcher' is not here"),
+    ("merge_method: nearswap\nmodels: [{model: a}]", "'nearswap' is not here"),
     ("merge_method: teis\nmodels: [{model: a}]", "there is no merge_method 'teis'"),
     ("genome: {}\ntasks: []", "belongs to mergekit-evolve"),
     ("name: x\nmerge_method: linear\nmodels: [{model: x}]\nparameters: {weight: 1}", "in a circle"),

@@ -44,6 +44,7 @@ struct CheckpointOverview {
     self.ties = ties
     switch source {
     case let folder as CheckpointFolder: files = folder.files
+    case let adapter as AdapterFolder: files = [adapter.file]
     case let file as SafetensorsFile: files = [file]
     default: files = []
     }
@@ -58,13 +59,21 @@ struct CheckpointOverview {
     self.types = types
   }
 
+  private var kind: String {
+    switch source {
+    case is CheckpointFolder: "folder"
+    case is AdapterFolder: "adapter"
+    default: "file"
+    }
+  }
+
   private var elements: Int { types.reduce(0) { $0 &+ $1.elements } }
   private var bytes: Int { types.reduce(0) { $0 &+ $1.bytes } }
 
   func json(withTensors: Bool) -> JSONValue {
     var members: [String: JSONValue] = [
       "path": .string(source.location ?? source.label),
-      "kind": .string(source is CheckpointFolder ? "folder" : "file"),
+      "kind": .string(kind),
       "files": .array(files.map { .string($0.path) }),
       "tensor_count": .int(Int64(source.tensors.count)), "elements": .int(Int64(elements)),
       "bytes": .int(Int64(bytes)),
@@ -107,8 +116,7 @@ struct CheckpointOverview {
       lines += [table.text, ""]
     }
     let kind =
-      source is CheckpointFolder
-      ? "folder with \(files.count) file\(files.count == 1 ? "" : "s")" : "file"
+      kind == "folder" ? "folder with \(files.count) file\(files.count == 1 ? "" : "s")" : kind
     lines.append(
       "\(path): \(kind), \(Figures.grouped(source.tensors.count)) tensors, "
         + "\(Figures.grouped(elements)) elements, \(Figures.bytes(bytes))")

@@ -35,10 +35,19 @@ struct MethodsCommand: ReportingCommand {
     for info in MethodRegistry.infos {
       var needs: [String] = []
       if info.needsBase { needs.append("base") }
-      if info.needsFisher { needs.append("Fisher values") }
+      if let data = data(info) { needs.append(data) }
       table.add([info.id, info.title, needs.joined(separator: ", ")])
     }
     return table.text + "\n\n'dfmerge methods NAME' describes one."
+  }
+
+  /// What comes with each model; nil for nothing.
+  private static func data(_ info: MethodInfo) -> String? {
+    switch info.modelData {
+    case .none: nil
+    case .fisher: "Fisher values"
+    case .gram: "Gram matrices"
+    }
   }
 
   static func description(_ info: MethodInfo) -> String {
@@ -57,7 +66,7 @@ struct MethodsCommand: ReportingCommand {
       Paragraph.wrapped(info.summary), "",
       "models: \(count); base: "
         + (info.needsBase ? "needed" : info.usesBase ? "if there is one" : "not read")
-        + "; Fisher values: \(info.needsFisher ? "needed" : "none")", "",
+        + (data(info).map { "; with each model: \($0)" } ?? ""), "",
     ]
     if !info.options.isEmpty { lines.append("options:") }
     for option in info.options {

@@ -19,10 +19,10 @@ struct MergeArguments: ParsableArguments {
   var models: [NamedPath] = []
 
   @Option(
-    name: .customLong("fisher"),
+    name: [.customLong("fisher"), .customLong("gram")],
     help: ArgumentHelp(
-      "Diagonal Fisher values of a model, one file for each in the models' order, for methods that "
-        + "need them.", valueName: "path"))
+      "What comes with a model, one file for each in the models' order, for methods that need it: "
+        + "diagonal Fisher values or Gram matrices.", valueName: "path"))
   var fishers: [String] = []
 
   @Option(

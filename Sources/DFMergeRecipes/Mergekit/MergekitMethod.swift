@@ -23,10 +23,10 @@ struct MergekitMethod: Sendable {
 
   /// Names that some method has, to tell a slip of the pen from what has no effect.
   static let knownParameters: Set<String> = Set(
-    all.flatMap { $0.byModel + $0.global }.map(\.name) + ["t", "max_iter", "tol", "r", "alpha"])
+    all.flatMap { $0.byModel + $0.global }.map(\.name) + ["r", "alpha"])
 
   /// What mergekit has and we do not, by name.
-  static let unsupported = ["karcher", "nearswap", "arcee_fusion", "ram", "ramplus_tl"]
+  static let unsupported = ["nearswap", "arcee_fusion", "ram", "ramplus_tl"]
 
   static let all: [MergekitMethod] = [
     MergekitMethod(
@@ -38,6 +38,8 @@ struct MergekitMethod: Sendable {
     MergekitMethod(
       name: "multislerp", byModel: [Parameter("weight")],
       global: [Parameter("normalize_weights", 1), Parameter("eps", 1e-8)]),
+    MergekitMethod(
+      name: "karcher", byModel: [], global: [Parameter("max_iter", 10), Parameter("tol", 1e-5)]),
     MergekitMethod(name: "passthrough", byModel: [Parameter("scale", 1)], global: []),
     MergekitMethod(name: "model_stock", byModel: [], global: [Parameter("filter_wise", 0)]),
     MergekitMethod(

@@ -12,19 +12,13 @@ extension MergekitTranslation {
       )
     case "passthrough":
       try expectModels(1...1)
-      return ("average", ["weights": try list("scale"), "normalize": false])
+      return ("passthrough", ["scale": try byModel("scale").first?.json ?? 1])
     case "slerp":
       try expectModels(1...1, "'slerp' merges the base with one other model")
       return ("slerp", ["t": try global("t").json])
     case "nuslerp":
       try expectModels(2...2)
-      return (
-        "nuslerp",
-        [
-          "weights": try list("weight"), "flatten": try flag(global("nuslerp_flatten")),
-          "row_wise": try flag(global("nuslerp_row_wise")),
-        ]
-      )
+      return ("nuslerp", ["weights": try list("weight"), "scope": try angleScope()])
     case "multislerp":
       return (
         "multislerp",
@@ -36,7 +30,10 @@ extension MergekitTranslation {
     case "model_stock":
       try expectModels(2...Int.max)
       let scope = try word(global("filter_wise"), "filter_wise", yes: "row", no: "tensor")
-      return ("model_stock", ["scope": scope])
+      // As mergekit has it: nothing is limited, and small changes seem less alike.
+      return ("model_stock", ["scope": scope, "clamp": false, "norm_floor": 1e-6])
+    case "karcher":
+      return ("karcher", ["max_iter": try global("max_iter").json, "tol": try global("tol").json])
     case "sce":
       return ("sce", ["select_topk": try global("select_topk").json, "variant": "mergekit"])
     case "task_arithmetic":
@@ -51,7 +48,7 @@ extension MergekitTranslation {
         "breadcrumbs",
         [
           "coefficients": try coefficients(), "density": try list("density"),
-          "gamma": try list("gamma"), "scope": "tensor",
+          "gamma": try list("gamma"), "scope": "tensor", "variant": "mergekit",
         ]
       )
     case "della_linear":
@@ -79,6 +76,7 @@ extension MergekitTranslation {
       try refuseRescale()
       options["scope"] = "tensor"
       options["gamma"] = try list("gamma")
+      options["variant"] = "mergekit"
     case "della":
       options["epsilon"] = try list("epsilon")
       options["rescale"] = try rescale()
@@ -139,7 +137,23 @@ extension MergekitTranslation {
   private func rescale() throws(DFMergeError) -> JSONValue? {
     let densities = try byModel("density").flatMap(\.numbers)
     if densities.allSatisfy({ $0 >= 1 }) { return nil }
-    return try word(global("rescale"), "rescale", yes: "l1", no: "none")
+    return try choice(global("rescale"), "rescale", yes: "l1", no: false)
+  }
+
+  /// Between what `nuslerp` takes angles; without `nuslerp_flatten`, its "row-wise" goes down columns.
+  private func angleScope() throws(DFMergeError) -> JSONValue {
+    let rows = try global("nuslerp_row_wise")
+    let flatten = try global("nuslerp_flatten")
+    if let isFlat = flatten.plain, isFlat != 0 { return "tensor" }
+    if flatten.plain != nil {
+      return try word(rows, "nuslerp_row_wise", yes: "column", no: "row")
+    }
+    guard let isColumn = rows.plain else {
+      throw place(flatten.line).unsupported(
+        "'nuslerp_flatten' and 'nuslerp_row_wise' both depend on the tensor, which is not supported "
+          + "together; give one of them as true or false")
+    }
+    return try word(flatten, "nuslerp_flatten", yes: "tensor", no: isColumn == 0 ? "row" : "column")
   }
 
   private func refuseRescale() throws(DFMergeError) {

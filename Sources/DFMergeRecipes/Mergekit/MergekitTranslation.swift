@@ -24,10 +24,15 @@ struct MergekitTranslation {
     }
     self.method = method
     // Task vectors are taken from the base, which is no model then; elsewhere it is one of them.
-    let isModel = ["linear", "passthrough"].contains(name)
-    inputs =
-      isModel
-      ? configuration.models : configuration.models.filter { $0.model != configuration.base }
+    let isModel = ["linear", "passthrough", "karcher"].contains(name)
+    var inputs = configuration.models
+    if !isModel { inputs.removeAll { $0.model == configuration.base } }
+    if name == "karcher", let base = configuration.base,
+      !inputs.contains(where: { $0.model == base })
+    {
+      inputs.append(MergekitConfiguration.Model(model: base, parameters: MergekitParameters()))
+    }
+    self.inputs = inputs
     try checkBase(isModel: isModel)
     try checkParameters()
   }
@@ -94,15 +99,19 @@ struct MergekitTranslation {
 
   // MARK: - Checks
 
+  private static let goesWithoutBase = [
+    "linear", "passthrough", "nuslerp", "multislerp", "karcher",
+  ]
+
   private func checkBase(isModel: Bool) throws(DFMergeError) {
     guard let base = configuration.base else {
-      guard !["linear", "passthrough", "nuslerp", "multislerp"].contains(method.name) else {
-        return
-      }
+      guard !MergekitTranslation.goesWithoutBase.contains(method.name) else { return }
       throw place(configuration.methodLine).invalid(
         "'\(method.name)' needs a 'base_model'; name one")
     }
-    if isModel, !configuration.models.contains(where: { $0.model == base }) {
+    if isModel, method.name != "karcher",
+      !configuration.models.contains(where: { $0.model == base })
+    {
       throw place(base.line).invalid(
         "'\(method.name)' has no base model; list \(base.label) among the models, or take "
           + "'base_model' out")

@@ -43,9 +43,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "task_arithmetic": [{"coefficients": [0.9, 0, -0.2]}],
     "dppa": [{"alpha8": 1.2, "outlier": 2, "linear": ["*.weight", "*.bias"]}],
     "emr": [{"task": 1}, {"task": 0, "scaler": "sums"}],
+    "iso_cts": [{"common": 0.5, "exclude": []}],
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],
+    "opcm": [{"alpha": 0.9, "zero_diagonal": False, "merged_count": 3, "merged_lambda": 1.5}],
     "slerp": [{"scope": "model", "threshold": 1}],
+    "tsv_m": [{"rank": 0.6}],
 }
 #: Every method that there is, so that a new one is tested without a change here.
 JOBS = [

@@ -46,7 +46,8 @@ public func dfm_merge_settings_describe(
 /// - Parameter base: [in] [borrowed] [nullable] The pretrained model.
 /// - Parameter models: [in] [borrowed] Array of n_models sets, the fine-tuned models.
 /// - Parameter n_models: [in] Number of models, 1 or more.
-/// - Parameter fishers: [in] [borrowed] [nullable] Array of n_models sets of Fisher values.
+/// - Parameter fishers: [in] [borrowed] [nullable] Array of n_models sets of Fisher values or Gram
+///   matrices, see dfm_merge.
 /// - Parameter target: [in] [borrowed] [nullable] The memory that the merge would write.
 /// - Parameter path: [in] [borrowed] [nullable] The file or folder that the merge would write; with
 ///   neither a target nor a path, the plan is for a result laid out like the base.
@@ -90,8 +91,9 @@ public func dfm_merge_plan(
 /// - Parameter n_models: [in] Number of models, 1 or more.
 /// - Parameter fishers: [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher
 ///   values of each model, for methods that need them: same names and shapes as the models'
-///   tensors, any floating-point type, 0 or more. A tensor that is missing from every set is
-///   merged without.
+///   tensors, any floating-point type, 0 or more. For a method whose "model_data" is "gram", the
+///   Gram matrices of linear layers' inputs instead, by the names of their weights: [i, i] for a
+///   weight [o, i], or the diagonal [i]. A tensor that is missing from every set is merged without.
 /// - Parameter target: [inout] [borrowed] [nullable] The memory to write; must not share memory
 ///   with the inputs. NULL where path is given.
 /// - Parameter path: [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"

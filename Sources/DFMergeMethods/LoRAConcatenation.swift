@@ -13,7 +13,7 @@ package struct LoRAConcatenation: MergeMethod {
       "Exactly the weighted sum of the adapters' updates, as one adapter whose rank is the sum of "
       + "theirs. Ranks and scalings may differ. Other tensors are averaged.",
     source:
-      "peft's add_weighted_adapter, combination_type 'cat'. Deviation: a module whose rank is not "
+      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type 'cat'. Deviation: a module whose rank is not "
       + "that of the others (rank_pattern) gets the sum of its own ranks, where peft fills up with "
       + "zeros.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,
@@ -41,7 +41,7 @@ package struct LoRAConcatenation: MergeMethod {
     var outcome = StoreOutcome()
     var start = 0
     guard factor.side == .up else {
-      for (number, product) in options.factors(tile.scalings).enumerated() {
+      for (number, product) in try options.factors(tile).enumerated() {
         let count = tile.modelShapes[number].elementCount
         outcome.add(
           Kernels.linearCombination(

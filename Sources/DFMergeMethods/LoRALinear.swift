@@ -16,7 +16,8 @@ package struct LoRALinear: MergeMethod {
       + "modules_to_save, are averaged. LoraHub's combination is method 'average' with its weights "
       + "and normalize false.",
     source:
-      "peft's add_weighted_adapter, combination_type 'linear' (0.15 and later, with negative weights). "
+      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type "
+      + "'linear' (0.15 and later, with negative weights). "
       + "Deviations: sums in double, modules may have ranks of their own (rank_pattern), as long as "
       + "all adapters agree; peft refuses adapters that save whole modules.",
     needsBase: false, needsFisher: false, isForAdapters: true, foldsScaling: true,
@@ -44,7 +45,8 @@ package struct LoRALinear: MergeMethod {
 
   package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let factor = LoRAFactor(tile.name) else { return LoRAOptions.mean(tile) }
-    let weights = options.factors(tile.scalings).map { product in
+    let products = try options.factors(tile)
+    let weights = products.map { product in
       let root = abs(product).squareRoot()
       return factor.side == .down && product < 0 ? -root : root
     }

@@ -23,10 +23,15 @@ struct LoRAOptions: Sendable {
       options.values["scaling"] == .null ? nil : try options.numberPerModel("scaling")
   }
 
-  /// What the update of each adapter is multiplied by.
-  /// - Parameter found: the scalings of the module as the adapters' configurations have them.
-  func factors(_ found: [Double]) -> [Double] {
-    zip(weights, scaling ?? found).map { $0 * $1 }
+  /// What the update of each adapter is multiplied by in a module.
+  /// - Throws: `.internalError` for a tile of a tensor that was not asked about before.
+  func factors(_ tile: MergeTile) throws(DFMergeError) -> [Double] {
+    let scalings = scaling ?? tile.scalings
+    guard scalings.count == tile.models.count else {
+      throw DFMergeError(
+        .internalError, "Tensor '\(tile.name)' came without its scalings; please report this.")
+    }
+    return zip(weights, scalings).map { $0 * $1 }
   }
 
   /// The factor that `outline` is, and the models' shapes of it, all of them factors; nil for any

@@ -17,10 +17,9 @@ package struct LoRASVD: MergeMethod {
       + "Ranks and scalings may differ. The sum itself is never formed: its SVD comes from those of "
       + "the factors. Other tensors are averaged.",
     source:
-      "peft's add_weighted_adapter, combination_type 'svd'. Deviations: peft multiplies each update by "
-      + "its scaling twice, which gives another sum unless lora_alpha is r; ranks beyond those that "
-      + "the sum has are zeros; there is no svd_clamp, which depends on the signs of singular "
-      + "vectors.",
+      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type 'svd', from 0.21 on; before, it multiplied each "
+      + "update by its scaling twice. Deviations: ranks beyond those that the sum has are zeros; "
+      + "there is no svd_clamp, which depends on the signs of singular vectors.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,
     // The update is kept, not its factors, which may be shared out in many ways.
     foldsScaling: true, changesShapes: true, keepsEqualModels: false, scalesWithInputs: false,
@@ -72,7 +71,7 @@ package struct LoRASVD: MergeMethod {
     let (downs, ups) = factor.side == .down ? (own, partner) : (partner, own)
     let sum: Terms
     do throws(DFMergeError) {
-      sum = try LoRASVD.decompose(downs, ups, options.factors(tile.scalings), keeping: kept)
+      sum = try LoRASVD.decompose(downs, ups, try options.factors(tile), keeping: kept)
     } catch {
       guard error.code == .nonFinite else { throw error }
       // NaN in, NaN out: the engine says where, or lets it pass.

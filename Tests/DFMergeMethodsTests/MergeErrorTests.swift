@@ -41,8 +41,8 @@ import Testing
       try Merge("average", models: [model], fishers: [model])
     }
     #expect(
-      with?.message == "Method 'average' takes no Fisher values but was given 1 set; leave them "
-        + "out.")
+      with?.message == "Method 'average' takes no Fisher values and no Gram matrices but was given "
+        + "1 set; leave them out.")
   }
 
   @Test func testEveryMismatch_isListedAtOnce() throws {

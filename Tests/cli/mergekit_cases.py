@@ -1,16 +1,13 @@
 """Configurations whose results mergekit itself has computed, for the tests to compare with.
 
-    mergekit_cases.py MERGEKIT_YAML
-
-makes `mergekit_cases.safetensors` anew: MERGEKIT_YAML is the program `mergekit-yaml` of mergekit
-0.1.4. The file holds the inputs, `in/MODEL/TENSOR`, and the results, `CASE/TENSOR`.
+Run by a Python that has mergekit 0.1.4, this makes `mergekit_cases.safetensors` anew: the inputs,
+`in/MODEL/TENSOR`, and the results, `CASE/TENSOR`.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-RESULTS = Path(__file__).with_suffix(".safetensors")
+RESULTS = Path(__file__).resolve().with_suffix(".safetensors")
 LAYERS, HIDDEN, INNER, WORDS = 3, 4, 6, 10
 MODELS = ("base", "a", "b", "c")
 CONFIG = {
@@ -185,7 +182,10 @@ def write_inputs(tensors: dict[str, np.ndarray], folder: Path) -> None:
         (folder / model / "config.json").write_text(json.dumps(CONFIG))
 
 
-def main(program: str) -> None:
+def main() -> None:
+    from mergekit.config import MergeConfiguration
+    from mergekit.merge import MergeOptions, run_merge
+
     draw = np.random.default_rng(6)
     tensors: dict[str, np.ndarray] = {}
     for model in MODELS:
@@ -194,14 +194,13 @@ def main(program: str) -> None:
             if model != "base":
                 value = tensors[f"in/base/{name}"] + np.float32(0.1) * value
             tensors[f"in/{model}/{name}"] = value
-    with tempfile.TemporaryDirectory() as path:
-        folder = Path(path)
-        write_inputs(tensors, folder)
+    options = MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        write_inputs(tensors, Path(folder))
         for name, configuration in CASES.items():
-            (folder / "config.yml").write_text(json.dumps(configuration))
-            options = ["--quiet", "--no-copy-tokenizer", "--no-write-model-card"]
-            subprocess.run([program, "config.yml", "out", *options], cwd=folder, check=True)
-            for file in (folder / "out").glob("*.safetensors"):
+            run_merge(MergeConfiguration.model_validate(configuration), "out", options)
+            for file in Path("out").glob("*.safetensors"):
                 for tensor, value in load_file(file).items():
                     tensors[f"{name}/{tensor}"] = value
                 file.unlink()
@@ -209,4 +208,4 @@ def main(program: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

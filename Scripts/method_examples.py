@@ -65,7 +65,8 @@ def c_example(info: Info) -> str:
     base = "base" if info["uses_base"] else "NULL"
     lines += [
         f'if (dfm_merge("{info["id"]}", {text}, NULL, {base}, models, {count},',
-        f'              {"data" if data else "NULL"}, NULL, "merged", NULL, NULL, NULL, NULL) != DFM_OK)',
+        f"              {'data' if data else 'NULL'},"
+        ' NULL, "merged", NULL, NULL, NULL, NULL) != DFM_OK)',
         '    fprintf(stderr, "%s\\n", dfm_last_error_message());',
     ]
     return "\n".join(lines)

@@ -344,7 +344,8 @@ dfm_status dfm_merge_settings_describe(dfm_text **out);
  * @param base [in] [borrowed] [nullable] The pretrained model.
  * @param models [in] [borrowed] Array of n_models sets, the fine-tuned models.
  * @param n_models [in] Number of models, 1 or more.
- * @param fishers [in] [borrowed] [nullable] Array of n_models sets of Fisher values.
+ * @param fishers [in] [borrowed] [nullable] Array of n_models sets of Fisher values or Gram
+ *     matrices, see dfm_merge.
  * @param target [in] [borrowed] [nullable] The memory that the merge would write.
  * @param path [in] [borrowed] [nullable] The file or folder that the merge would write; with
  *     neither a target nor a path, the plan is for a result laid out like the base.
@@ -379,8 +380,9 @@ dfm_status dfm_merge_plan(const char *method, const char *options, const char *s
  * @param n_models [in] Number of models, 1 or more.
  * @param fishers [in] [borrowed] [nullable] Array of n_models sets with the diagonal Fisher
  *     values of each model, for methods that need them: same names and shapes as the models'
- *     tensors, any floating-point type, 0 or more. A tensor that is missing from every set is
- *     merged without.
+ *     tensors, any floating-point type, 0 or more. For a method whose "model_data" is "gram", the
+ *     Gram matrices of linear layers' inputs instead, by the names of their weights: [i, i] for a
+ *     weight [o, i], or the diagonal [i]. A tensor that is missing from every set is merged without.
  * @param target [inout] [borrowed] [nullable] The memory to write; must not share memory
  *     with the inputs. NULL where path is given.
  * @param path [in] [borrowed] [nullable] What to write: a path that ends in ".safetensors"

@@ -18,8 +18,9 @@ LIBRARY = Path(os.environ.get("DFMERGE_LIBRARY", ROOT / "build/lib/libdfmerge.so
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 sys.path[:0] = [str(ROOT / "Scripts"), str(ROOT / "bindings/python/src")]
 
-import dfmerge  # noqa: E402
 from method_examples import write_inputs  # noqa: E402
+
+import dfmerge  # noqa: E402
 
 METHODS: list[dict[str, Any]] = dfmerge.methods()
 

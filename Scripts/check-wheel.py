@@ -21,9 +21,9 @@ import zipfile
 from pathlib import Path
 
 # What is watched: a wheel is downloaded by everyone, and its library mapped into every process.
-# At present 5.9 MB and 15.7 MB; a limit is raised in the commit that needs it, with the reason.
-WHEEL_LIMIT = 6_500_000
-LIBRARY_LIMIT = 17_500_000
+# At present 6.6 MB and 17.3 MB; a limit is raised in the commit that needs it, with the reason.
+WHEEL_LIMIT = 7_500_000
+LIBRARY_LIMIT = 20_000_000
 
 LIBRARY = "dfmerge/lib/libdfmerge.so"
 # What every Linux with glibc has: the allowed ones of the manylinux policies that we need.

@@ -261,7 +261,8 @@ INTRODUCTION = (
 
 NOTES = (
     "*Reads* is how often base and models are read, where no tensor is F64; *in memory* is what of "
-    "a matrix a thread holds at a time. Of the memory that a page names, some 25 MB are for writing "
+    "a matrix a thread holds at a time. Of the memory that a page names, some 25 MB are for "
+    "writing "
     "files. An option that is a number can be searched by Bayesian optimisation: "
     "[search-guide](../search-guide.md)."
 )

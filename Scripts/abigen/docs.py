@@ -97,7 +97,8 @@ def ownership(interface: Interface) -> str:
     """A row per function that takes or hands out a pointer."""
     names = {function.name for function in interface.functions}
     lines = [
-        "| function | borrows for the call | fills, your memory | keeps | hands out, yours to free | "
+        "| function | borrows for the call | fills, your memory | keeps "
+        "| hands out, yours to free | "
         "hands out, borrowed | frees |",
         "|---|---|---|---|---|---|---|",
     ]

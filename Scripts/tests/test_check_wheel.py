@@ -88,7 +88,7 @@ def test_a_good_wheel_passes_and_its_sizes_are_printed(sample: Sample) -> None:
     command = [sys.executable, str(SCRIPT), str(sample.wheel()), "--checkout", str(sample.checkout)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0 and run.stderr == ""
-    assert "bytes (limit 6,500,000), library" in run.stdout
+    assert "bytes (limit 7,500,000), library" in run.stdout
 
 
 def test_a_finding_is_printed_and_fails(sample: Sample) -> None:

@@ -103,7 +103,7 @@ def test_a_models_folder_is_no_place_for_an_adapter(tmp_path: Path) -> None:
     # A folder with both is the model.
     shutil.copy(model / "model.safetensors", paths[0])
     assert set(dfmerge.load(paths[0])) == {"x"}
-    with pytest.raises(dfmerge.ArgumentError, match="is an adapter and .* is none"):
+    with pytest.raises(dfmerge.ArgumentError, match=r"is an adapter and .* is none"):
         dfmerge.merge(None, paths, method="average", out=tmp_path / "out")
 
 

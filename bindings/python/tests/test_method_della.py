@@ -147,7 +147,7 @@ def test_probabilities_beyond_0_and_1_are_refused() -> None:
     family = case(24, 2, np.float32)
     for density, epsilon in [(0.9, 0.2), (0.1, 0.2), (0.0, 0.01)]:
         options = {"density": [0.5, density], "epsilon": [0.1, epsilon]}
-        with pytest.raises(dfmerge.ArgumentError, match="epsilon.*model number 1") as refused:
+        with pytest.raises(dfmerge.ArgumentError, match=r"epsilon.*model number 1") as refused:
             dfmerge.merge(family[0], family[1:], method="della", options=options)
         assert "probabilities from" in str(refused.value)
     # At density 1 there are no probabilities.

@@ -272,7 +272,7 @@ def test_svd_refuses_what_has_none(tmp_path: Path) -> None:
     down, up = factors("model.layers.0.self_attn.q_proj")
     for value in (np.nan, np.inf):
         adapters[1][down][0, 0] = value
-        with pytest.raises(dfmerge.NumericalError, match="q_proj.lora_A.weight' is NaN"):
+        with pytest.raises(dfmerge.NumericalError, match=r"q_proj\.lora_A\.weight' is NaN"):
             dfmerge.merge(None, adapters, "lora_svd", options={"scaling": 1})
         given = {"scaling": 1}
         found = dfmerge.merge(None, adapters, "lora_svd", options=given, non_finite="allow")

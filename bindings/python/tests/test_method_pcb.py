@@ -9,7 +9,6 @@ import pytest
 from task_vector_models import (
     DTYPES,
     Vector,
-    Weights,
     assert_close,
     case,
     exact_task_vectors,

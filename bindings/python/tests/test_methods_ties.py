@@ -22,6 +22,7 @@ from task_vector_models import (
 
 import dfmerge
 
+
 def authors_ties(family: list[Weights], density: float, aggregate: str, scale: float) -> Weights:
     """The authors' three steps: top-k mask by kthvalue, resolved signs, disjoint merge."""
     rows = np.stack([flat(tau) for tau in task_vectors(family)])

@@ -65,7 +65,8 @@ public struct OptionSchema: Sendable {
   /// `form` where the type has them.
   public var json: JSONValue {
     var members: [String: JSONValue] = [
-      "name": .string(name), "default": defaultValue, "summary": .string(summary),
+      "name": .string(name), "default": defaultValue, "varies": .bool(varies),
+      "summary": .string(summary),
     ]
     func range(_ range: ClosedRange<Double>) {
       // An open end has no JSON number; it is left out.

@@ -17,7 +17,7 @@ package struct LoRALinear: MergeMethod {
       + "and normalize false.",
     source:
       "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type "
-      + "'linear' (0.15 and later, with negative weights). "
+      + "'linear' (0.18 and later, with negative weights). "
       + "Deviations: sums in double, modules may have ranks of their own (rank_pattern), as long as "
       + "all adapters agree; peft refuses adapters that save whole modules.",
     needsBase: false, needsFisher: false, isForAdapters: true, foldsScaling: true,

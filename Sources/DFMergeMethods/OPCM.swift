@@ -157,7 +157,9 @@ package struct OPCM: MergeMethod {
     let further = roots[1..<modelCount].reduce(0, +)
     let total = Double(mergedCount &+ modelCount &- 1)
     let mean = (Double(mergedCount) * roots[0] + further) / total
-    return mean > 0 ? mean / sum : 1
+    let scale = mean / sum
+    // A norm that is no number leaves the tensor with such elements to be named.
+    return scale > 0 && scale.isFinite ? scale : 1
   }
 
   /// `E` of a whole matrix; `visit` hears the squared norm of each task vector.

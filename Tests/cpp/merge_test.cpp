@@ -78,7 +78,7 @@ TEST_CASE("Fisher values per model") {
     CHECK(p.live[3] == doctest::Approx(14.0 / 3));
     const auto fewer = job.fishers({f}).try_run();
     REQUIRE_FALSE(fewer);
-    CHECK(contains(fewer.error().what(), "1 sets of Fisher values for 2 models"));
+    CHECK(contains(fewer.error().what(), "1 sets of Fisher values or Gram matrices for 2 models"));
 }
 
 TEST_CASE("progress is heard, stops, and throws through") {

@@ -50,7 +50,7 @@ public:
         return models_.assign(handles.begin(), handles.end()), *this;
     }
     /** The diagonal Fisher values of each model, in the models' order, for methods that need them:
-     * tensors of the same names and shapes. */
+     * tensors of the same names and shapes. For methods that need Gram matrices, those. */
     merge &fishers(const weights_list &fishers) & {
         const auto handles = fishers.handles();
         return fishers_.assign(handles.begin(), handles.end()), *this;
@@ -167,7 +167,7 @@ private:
         DFMERGE_TRY(settings_.check("settings"));
         if (fishers_.empty() || fishers_.size() == models_.size()) return {};
         return error(status::invalid_argument, "There are " + std::to_string(fishers_.size()) +
-                                                   " sets of Fisher values for " +
+                                                   " sets of Fisher values or Gram matrices for " +
                                                    std::to_string(models_.size()) +
                                                    " models; give one per model.");
     }

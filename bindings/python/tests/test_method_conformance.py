@@ -150,7 +150,8 @@ def test_every_type_of_element(info: Info, kinds: list[str]) -> None:
     case = make(info, 5).cast(kinds)
     found = case.run()
     assert_laid_out(found, case)
-    unit = {"F64": 2.0**-23, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}[kinds[0]]
+    # Twice the rounding to F32, in which a method may keep what it has computed.
+    unit = {"F64": 2.0**-22, "F32": 2.0**-22, "F16": 2.0**-10, "BF16": 2.0**-7}[kinds[0]]
     assert_close(found, case.cast(["F32"]).run(), unit)
 
 

@@ -74,7 +74,8 @@ Matrix Thin::left(Index count) const {
 
 Matrix Thin::polar(double cutoff) const {
     Index count = a_.cols();
-    while (count > 0 && s_(count - 1) <= cutoff * s_(0)) count--;
+    // A negative cutoff leaves nothing out, of a matrix of zeros either.
+    while (cutoff >= 0 && count > 0 && s_(count - 1) <= cutoff * s_(0)) count--;
     Matrix result = Matrix::Zero(a_.rows(), a_.cols());
     const auto right = v_.leftCols(count);
     if (!is_well_conditioned(count)) {

@@ -159,7 +159,7 @@ struct RankedTests {
             }
           let right = Self.exp(4 * share[m] * share[m]) * inter
           #expect(
-            abs(found[i] - right) <= (merge.rounds ? 1e-7 : 1e-11) * abs(right) + 1e-30,
+            abs(found[i] - right) <= (merge.rounds ? 1e-7 : 1e-11) * abs(right) + 2e-12,
             "\(kind) \(m) \(i)")
         }
       }

@@ -115,8 +115,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {method: (plan, measured[method]) for method, plan in plans.items()}
 
 
+#: The most of a plan's reads that a method may do without: DPPA ranks linear weights only.
+PARTLY_READ = {"dppa": 0.4}
+
+
 @pytest.mark.parametrize("info", INFOS, ids=lambda info: str(info["id"]))
 def test_memory_and_reads(info: Info, compared: dict[str, Any]) -> None:
     plan, measured = compared[info["id"]]
     assert measured["memory"] <= plan["peak_memory"] + MARGIN
-    assert 0 <= measured["read"] - plan["file_bytes_read"] <= READING
+    # A plan counts every tensor for each pass; some passes are over part of them.
+    skipped = PARTLY_READ.get(info["id"], 0) * plan["file_bytes_read"]
+    assert -skipped <= measured["read"] - plan["file_bytes_read"] <= READING

@@ -15,7 +15,7 @@ package struct KarcherMean: MergeMethod {
       + "that of 'multislerp'. Tensors no longer than tol take no part; where none does, the result "
       + "is 0.",
     source:
-      "mergekit's karcher: fixed-point iteration from the normalised mean, 10 steps, tolerance 1e-5, "
+      "No paper; mergekit's karcher: fixed-point iteration from the normalised mean, 10 steps, tolerance 1e-5, "
       + "equal weights. Deviations: weights are ours; the iteration runs on inner products in "
       + "double, so that the inputs are read twice for any number of steps, and angles below 1e-8 "
       + "are lost; a model opposite to the mean, to which there is no one way, is passed over in "

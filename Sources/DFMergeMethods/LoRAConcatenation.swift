@@ -13,7 +13,8 @@ package struct LoRAConcatenation: MergeMethod {
       "Exactly the weighted sum of the adapters' updates, as one adapter whose rank is the sum of "
       + "theirs. Ranks and scalings may differ. Other tensors are averaged.",
     source:
-      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type 'cat'. Deviation: a module whose rank is not "
+      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type "
+      + "'cat'. Deviation: a module whose rank is not "
       + "that of the others (rank_pattern) gets the sum of its own ranks, where peft fills up with "
       + "zeros.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,

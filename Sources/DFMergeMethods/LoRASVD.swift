@@ -17,7 +17,8 @@ package struct LoRASVD: MergeMethod {
       + "Ranks and scalings may differ. The sum itself is never formed: its SVD comes from those of "
       + "the factors. Other tensors are averaged.",
     source:
-      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type 'svd', from 0.21 on; before, it multiplied each "
+      "LoRA: Hu et al. 2022 (arXiv 2106.09685); peft's add_weighted_adapter, combination_type "
+      + "'svd', from 0.21 on; before, it multiplied each "
       + "update by its scaling twice. Deviations: ranks beyond those that the sum has are zeros; "
       + "there is no svd_clamp, which depends on the signs of singular vectors.",
     needsBase: false, needsFisher: false, isPermutationInvariant: false, isForAdapters: true,

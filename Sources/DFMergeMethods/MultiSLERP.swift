@@ -14,7 +14,7 @@ package struct MultiSLERP: MergeMethod {
       + "mean length; where a base is given, of the changes from it. Directions that cancel, so that "
       + "the sum's length is less than eps, and tensors that are all zeros are averaged linearly.",
     source:
-      "mergekit's multislerp (Goddard 2025). Its step into the tangent space at the mean and back is "
+      "No paper; mergekit's multislerp (Goddard 2025). Its step into the tangent space at the mean and back is "
       + "left out, for at the weighted mean of the directions the weighted tangent vectors cancel: it "
       + "gives back the mean, up to rounding. Deviations: equal weights by default; directions that "
       + "cancel are averaged for any number of models, where mergekit refuses three or more.",

@@ -15,7 +15,7 @@ package struct NuSLERP: MergeMethod {
       + "given, between the changes from it. Vectors whose sine is less than 1e-8 are interpolated "
       + "linearly. A vector or scalar tensor is one row and one column.",
     source:
-      "mergekit's nuslerp: scope 'tensor' is its nuslerp_flatten, without it 'row' is the default "
+      "No paper; mergekit's nuslerp: scope 'tensor' is its nuslerp_flatten, without it 'row' is the default "
       + "and 'column' its nuslerp_row_wise. Weights that sum to less than 1e-6, in size, give t = "
       + "0.5. Deviation: equal weights by default, where mergekit asks for them.",
     needsBase: false, usesBase: true, needsFisher: false, modelCounts: 2...2,

@@ -11,7 +11,7 @@ package struct Passthrough: MergeMethod {
       "Copies a model, into another element type or other shards, or scales some of its tensors: "
       + "{\"scale\": [{\"filter\": \"o_proj\", \"value\": 0.5}]}. With scale 1 it is returned bit for "
       + "bit.",
-    source: "mergekit's passthrough. No deviations.",
+    source: "No paper; mergekit's passthrough. No deviations.",
     needsBase: false, needsFisher: false, modelCounts: 1...1, isPermutationInvariant: false,
     options: [
       OptionSchema(

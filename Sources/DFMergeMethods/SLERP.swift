@@ -18,7 +18,7 @@ package struct SLERP: MergeMethod {
       + "linearly; method 'nuslerp' with a base looks at the changes. scope 'model' takes one angle "
       + "for the whole model. t may differ by tensor: {\"gradient\": [0, 1]}.",
     source:
-      "Shoemake 1985; as in mergekit's slerp and fusion_bench's: threshold 0.9995, lengths of 1e-8 "
+      "No paper of merging; Shoemake 1985, as in mergekit's slerp and fusion_bench's: threshold 0.9995, lengths of 1e-8 "
       + "or less count as 1. t 0.5 is fusion_bench's, mergekit asks for it. Deviation: sums in "
       + "double; mergekit's are in F32. scope 'model' is ours.",
     needsBase: false, needsFisher: false, modelCounts: 2...2, isPermutationInvariant: false,

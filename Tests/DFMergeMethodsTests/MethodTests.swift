@@ -118,7 +118,8 @@ import Testing
     #expect(relativeError(other, values, scale: values.map { $0.map(abs) }) < 2.5e-7)
   }
 
-  @Test(arguments: MethodRegistry.infos.map(\.id))
+  /// Python's tests have the Gram matrices that some take.
+  @Test(arguments: MethodRegistry.infos.filter { $0.modelData != .gram }.map(\.id))
   func testThreads_changeNoBit(_ method: String) throws {
     let counts = try #require(MethodRegistry.infos.first { $0.id == method }).modelCounts
     let models = min(max(3, counts.lowerBound), counts.upperBound)

@@ -26,7 +26,8 @@ struct MethodsCommand: ReportingCommand {
           + MethodRegistry.infos.map(\.id).joined(separator: ", ") + ".",
         context: ["method": name])
     }
-    try console.emit(json: info.json, text: MethodsCommand.description(info))
+    let listed = MethodRegistry.json.arrayValue?.first { $0["id"]?.stringValue == name }
+    try console.emit(json: listed ?? info.json, text: MethodsCommand.description(info))
     return 0
   }
 

@@ -1,6 +1,6 @@
 /// The configuration of a peft adapter, `adapter_config.json`.
 ///
-/// What its numbers and words mean for a merge is for ``refusal`` to say: a file that is valid JSON
+/// What its numbers and words mean for a merge is for `refusal` to say: a file that is valid JSON
 /// can be read, whatever it holds.
 public struct AdapterConfig: Sendable {
   /// Every member.

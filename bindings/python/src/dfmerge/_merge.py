@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from . import _arrays, _ffi
@@ -19,6 +18,7 @@ from ._errors import StoppedError
 from ._handles import CancelFlag, c_path, c_text, encoded, parsed, taken_text
 from ._interrupt import Interruptible
 from ._loader import check_with, lib
+from ._merge_inputs import model_data, models_by_name, names_of, read_data, without_aliases
 from ._progress import BytesBar
 from ._weights import (
     HasStateDict,
@@ -26,7 +26,6 @@ from ._weights import (
     Weights,
     WeightsLike,
     is_path,
-    labelled_view,
     read,
     without_extra_state,
 )
@@ -147,7 +146,7 @@ def merge(
         On Ctrl-C, once the merge has stopped: at once, but for what a disk still takes. Files are
         as they were; complete only where it comes while they are given their names.
     """
-    job = _Job(base, models, method, options, _data(fishers, grams), out, settings)
+    job = _Job(base, models, method, options, model_data(fishers, grams), out, settings)
     with job.claimed():
         found = job.run(progress)
     if report is not None:
@@ -184,7 +183,7 @@ def plan(
         ``bytes_read``, ``bytes_written``,
         ``seconds``.
     """
-    data = _data(fishers, grams)
+    data = model_data(fishers, grams)
     return _Job(base, models, method, options, data, out, settings, plans=True).plan()
 
 
@@ -216,13 +215,13 @@ class _Job:
                 f"method is a {type(method).__name__}; pass an id of dfmerge.methods(): "
                 'the order is (base, models, method="average")'
             )
-        named = _named(models)
+        named = models_by_name(models)
         if not named:
             raise ValueError("merge was given no models; give one or more")
         self._base = None if base is None else read(base, "base")
         by_name = isinstance(models, Mapping)
         self._models = self._read(named, by_name, {})
-        self._fishers = _fishers(fishers, list(named))
+        self._fishers = read_data(fishers, list(named))
         self._method = c_text(method, "the method")
         self._options = encoded(options)
         if "dtype" in settings:
@@ -252,12 +251,12 @@ class _Job:
                     self._add_outputs(settings)
             else:
                 self.target = dict(out)
-            once, aliases = _once(self.target, _names(self._base or self._models[0]))
+            once, aliases = without_aliases(self.target, names_of(self._base or self._models[0]))
             self._target = Lent(once, "the output", writable=True)
             if aliases:
                 self._base = None if base is None else read(base, "base", aliases)
                 self._models = self._read(named, by_name, aliases)
-                self._fishers = _fishers(fishers, list(named), aliases)
+                self._fishers = read_data(fishers, list(named), aliases)
         self._settings = encoded(settings, "settings")
 
     def _reshaped(self, settings: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -358,44 +357,6 @@ def _refuse_other_format(path: str | bytes) -> None:
         )
 
 
-def _once(target: dict[str, Any], names: set[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The arrays without further names of the same memory, which tied tensors have.
-
-    Kept is the first of an array's names that is one of ``names``, else the first; the others come
-    as a mapping to it.
-    """
-    places: dict[Any, list[str]] = {}
-    for name, array in target.items():
-        view = labelled_view("the output", name, array, writable=True)
-        # Tensors without elements may share an address and still be different ones.
-        own = None if view.nbytes else name
-        places.setdefault((view.address, view.dtype, view.shape, own), []).append(name)
-    found, aliases = {}, {}
-    for tied in places.values():
-        kept = next((name for name in tied if name in names), tied[0])
-        found[kept] = target[kept]
-        aliases.update({name: kept for name in tied if name != kept})
-    return found, aliases
-
-
-def _names(source: Any) -> set[str]:
-    return {entry["name"] for entry in parsed(lib.dfm_weights_describe, source.handle.value)}
-
-
-def _named(models: Any) -> dict[str, Any]:
-    if isinstance(models, Mapping) and not isinstance(models, Weights):
-        for name in models:
-            if not isinstance(name, str) or not name:
-                raise TypeError(f"models has the name {name!r}; names are texts, not empty")
-        return dict(models)
-    if isinstance(models, (str, os.PathLike)) or not isinstance(models, Sequence):
-        raise TypeError(
-            f"models is a {type(models).__name__}; pass a dict or a list of models, "
-            "each a path, a state dict or a module"
-        )
-    return {f"model {number}": source for number, source in enumerate(models)}
-
-
 def dtype_name(dtype: Any) -> str:
     """The safetensors name of a torch, numpy or spelled-out dtype, such as ``"BF16"``."""
     text = str(dtype).removeprefix("torch.")
@@ -406,44 +367,6 @@ def dtype_name(dtype: Any) -> str:
     found = known.name if known else short.get(text) or text.upper()
     # What no merge can write is refused as it was written.
     return found if found in _FLOATS else text
-
-
-def _data(fishers: Any, grams: Any) -> Any:
-    """What comes with the models; the library knows by the method which of the two it is."""
-    if fishers is not None and grams is not None:
-        raise TypeError("fishers and grams were given; a method takes one of them")
-    return fishers if grams is None else _Grams(grams)
-
-
-@dataclass(frozen=True)
-class _Grams:
-    """What was given as Gram matrices, for messages."""
-
-    given: Any
-
-
-def _fishers(fishers: Any, names: list[str], aliases: Mapping[str, str] | None = None) -> list[Any]:
-    if fishers is None:
-        return []
-    argument, what = "fishers", "Fisher"
-    if isinstance(fishers, _Grams):
-        argument, what, fishers = "grams", "Gram matrices", fishers.given
-    if isinstance(fishers, Mapping):
-        if set(fishers) != set(names):
-            raise ValueError(
-                f"{argument} are given for {sorted(fishers)} but the models are {sorted(names)}; "
-                "give one for each model"
-            )
-        fishers = [fishers[name] for name in names]
-    if len(fishers) != len(names):
-        raise ValueError(
-            f"{argument} has the length {len(fishers)} but there are {len(names)} models; "
-            "give one for each model, in their order"
-        )
-    return [
-        read(source, f"the {what} of {name}", aliases)
-        for name, source in zip(names, fishers, strict=True)
-    ]
 
 
 @functools.cache

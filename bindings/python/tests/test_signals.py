@@ -100,9 +100,13 @@ def unraisable(report):
 sys.unraisablehook = unraisable
 counts = {"surfaced": 0, "lost": 0, "finished": 0}
 random.seed(1)
+def evaluated(trial=None):
+    dfmerge.merge(small, [small, small], "ties")
+    return 0.5
 end = time.monotonic() + 5
 while time.monotonic() < end:
     search = searched(trials=6) if WHAT == "search" else None
+    optimizer = dfmerge.Optimizer({"a": (0, 1)}) if WHAT == "optimizer" else None
     raised.clear()
     in_finalizers.clear()
     outcome = None
@@ -111,8 +115,10 @@ while time.monotonic() < end:
     try:
         if search is not None:
             search.run()
+        elif optimizer is not None:
+            optimizer.optimize(evaluated, n_trials=6)
         else:
-            dfmerge.merge(small, [small, small], "ties")
+            evaluated()
     except Alarm as error:
         outcome = error
     armed[0] = False
@@ -125,7 +131,7 @@ print(counts["lost"], counts["surfaced"] > 10)
 
 
 @pytest.mark.parametrize("repeat", ["0", "0.0003"])
-@pytest.mark.parametrize("what", ["search", "merge"])
+@pytest.mark.parametrize("what", ["search", "merge", "optimizer"])
 def test_no_exception_of_a_handler_is_lost(what: str, repeat: str) -> None:
     """One alarm, or a storm of them, at any moment of many runs."""
     small = "small = {'w': np.ones(2_000_000, np.float32)}\n"

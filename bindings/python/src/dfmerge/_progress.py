@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
+
+
+def _new_bar(shown: bool, **settings: Any) -> Any:
+    """A tqdm bar, or None where nobody would see it or tqdm is not installed."""
+    # tqdm's import takes 60 ms and swallows what handlers of signals raise meanwhile: only where
+    # somebody watches. A notebook shows widgets though its standard error is no terminal.
+    has_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if not shown or not (has_terminal or "ipykernel" in sys.modules):
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    # disable=None: silent where the output turns out to be no terminal.
+    return tqdm(disable=None, **settings)
 
 
 class Progress:
     """A tqdm bar over trials, where tqdm is installed and the output is a terminal."""
 
     def __init__(self, shown: bool, total: int, title: str = "DF-Merge") -> None:
-        self._bar: Any = None
+        self._bar = _new_bar(shown, total=total, unit="trial", desc=title)
         self._moved = False
-        if not shown:
-            return
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            return
-        # disable=None: silent where standard error is not a terminal.
-        self._bar = tqdm(total=total, unit="trial", desc=title, disable=None)
 
     @property
     def is_shown(self) -> bool:
@@ -53,15 +61,8 @@ class BytesBar:
     """A tqdm bar over the bytes of a merge, where tqdm is installed and there is a terminal."""
 
     def __init__(self, shown: bool) -> None:
-        self._bar: Any = None
-        if not shown:
-            return
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            return
-        self._bar = tqdm(unit="B", unit_scale=True, desc="merging", disable=None)
-        if self._bar.disable:
+        self._bar = _new_bar(shown, unit="B", unit_scale=True, desc="merging")
+        if self._bar is not None and self._bar.disable:
             self._bar = None
 
     def update(self, done: int, total: int) -> None:

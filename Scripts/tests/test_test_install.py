@@ -17,7 +17,7 @@ def tree(tmp_path: Path) -> Path:
     names = ["Scripts", "include", "bindings/cpp", "examples", "Tests/cpp", "build/lib", "docs"]
     for name in names:
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
-    for name in ["LICENSE", "Sources/DFMergeCore/DFMergeVersion.swift"]:
+    for name in ["LICENSE", "NOTICE", "Sources/DFMergeCore/DFMergeVersion.swift"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     numbers = (tmp_path / "Sources/DFMergeCore/DFMergeVersion.swift").read_text()

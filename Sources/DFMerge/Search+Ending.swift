@@ -12,6 +12,8 @@ extension Search {
     case target
     /// The expected improvement stayed below `stop_improvement` before two trials in a row.
     case improvement
+    /// A greedy soup has tried every model.
+    case complete
   }
 
   /// What the stopping rule has seen. Each trial is judged once, however often a run is stopped
@@ -50,6 +52,7 @@ extension Search {
     {
       return .target
     }
+    if let soup, soup.next == nil { return .complete }
     if cost >= Double(options.trials) { return .trials }
     // The first trial always runs: without one there is nothing to leave in the target.
     if let limit = options.maxSeconds, !trials.isEmpty, seconds >= limit { return .time }

@@ -18,7 +18,7 @@ extension Search {
   /// with fewer complete trials than a model of the scores needs, and where the scores are so large
   /// that the model leaves the range of a double.
   func slices(best: Best) -> [JSONValue] {
-    guard let slices = try? optimizer.slices(at: best.record.point, count: 33),
+    guard !space.isSoup, let slices = try? optimizer.slices(at: best.record.point, count: 33),
       slices.allSatisfy({ $0.mean.allSatisfy(\.isFinite) && $0.sd.allSatisfy(\.isFinite) })
     else { return [] }
     return zip(space.coordinates, slices).enumerated().map { index, pair in
@@ -47,10 +47,10 @@ extension Search {
 
   /// How far one must move along each dimension for the score to change, as a share of its
   /// interval.
-  func lengthScales() -> JSONValue { named(try? optimizer.lengthScales()) }
+  func lengthScales() -> JSONValue { named(space.isSoup ? nil : try? optimizer.lengthScales()) }
 
   /// Each dimension's share of what the model expects to change.
-  func importance() -> JSONValue { named(try? optimizer.importance()) }
+  func importance() -> JSONValue { named(space.isSoup ? nil : try? optimizer.importance()) }
 
   private func named(_ values: [Double]?) -> JSONValue {
     guard let values, values.allSatisfy(\.isFinite) else { return .object([:]) }
@@ -69,10 +69,10 @@ extension Search {
   }
 
   /// What the final model says of the score at each trial's point, by trial; nil where there is
-  /// no model, for trials that collapsed, and beyond 2000 trials, whose predictions would take
+  /// no model (a greedy soup has none), for trials that collapsed, and beyond 2000 trials, whose predictions would take
   /// longer than the search.
   func predictions() -> [(mean: Double, sd: Double)?] {
-    guard trials.count <= 2000 else { return trials.map { _ in nil } }
+    guard !space.isSoup, trials.count <= 2000 else { return trials.map { _ in nil } }
     let collapse = collapsed
     return trials.map { trial in
       guard trial.value.map({ $0 >= collapse }) ?? true,

@@ -29,16 +29,20 @@ extension Search {
   }
 
   private var owner: JournalOwner {
-    JournalOwner(
-      noun: "a search",
-      header: .object([
-        "type": .string("search"), "format": .int(2), "library": .string(DFMergeVersion.string),
-        "options": options.json, "models": .names(models), "parameters": .names(parameters),
-        "groups": .names(groups.names),
-        "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
-      ]),
+    var own = options.json.objectValue ?? [:]
+    // A member of its own, and only where it is no Bayesian optimisation: as journals always were.
+    let strategy = own.removeValue(forKey: "strategy")
+    var header: [String: JSONValue] = [
+      "type": .string("search"), "format": .int(2), "library": .string(DFMergeVersion.string),
+      "options": .object(own), "models": .names(models), "parameters": .names(parameters),
+      "groups": .names(groups.names),
+      "fingerprint": .string(fingerprint), "target": .string(Fingerprint.of(target: plan)),
+    ]
+    if options.strategy != .bayesian { header["strategy"] = strategy }
+    return JournalOwner(
+      noun: "a search", header: .object(header),
       members: [
-        ("format", "format"), ("models", "models"), ("groups", "groups"),
+        ("format", "format"), ("strategy", "strategy"), ("models", "models"), ("groups", "groups"),
         ("fingerprint", "weights' fingerprint"),
         ("target", "target's names, dtypes and shapes (as a checksum)"),
       ],
@@ -98,6 +102,12 @@ extension Search {
       (0...1).contains(record.candidate.exponent),
       record.subset.map({ $0.values.count == options.tasks.count }) ?? true
     else { return false }
+    // A soup's trials follow from each other.
+    if let soup, record.number == trials.count {
+      guard record.point == soup.next, record.candidate == space.candidate(at: record.point) else {
+        return false
+      }
+    }
     guard record.isComplete else { return true }
     let told = TrialRecord.told(record.scores, variances: record.variances)
     guard let own = options.objective.value(told.values, variances: told.variances) else {

@@ -9,11 +9,12 @@ public struct Margin: Sendable {
   public let number: Int
   /// The score that it was told.
   public let value: Double
-  /// The best's posterior mean less that of the baseline; 0 where they are the same trial.
+  /// The best's posterior mean less that of the baseline, in a greedy soup the score told less that
+  /// of the baseline; 0 where they are the same trial.
   public let difference: Double
   /// The 95 % interval of the difference: 1.96 sqrt(sd_best^2 + sd_baseline^2) on either side, as
   /// if the two were independent, and so wider than their joint posterior where the two points are
-  /// close. Nil where an end is beyond the range of a double.
+  /// close. Nil where an end is beyond the range of a double, and in a greedy soup.
   public let interval: ClosedRange<Double>?
 
   /// As it stands in a result.
@@ -26,7 +27,8 @@ public struct Margin: Sendable {
 }
 
 extension Search {
-  /// The best trial's margins over plain averaging, and over the best baseline that was evaluated.
+  /// The best trial's margins over plain averaging, and over the best baseline that was evaluated;
+  /// in a greedy soup, whose own candidate the average is, over the best model alone.
   ///
   /// Of a baseline that collapsed the score told counts, with the variance told, for the model does
   /// not follow it.
@@ -37,7 +39,8 @@ extension Search {
     for baseline in space.baselines() {
       guard let point = space.point(of: baseline.candidate),
         let trial = complete.first(where: { $0.point == point }),
-        let value = trial.value, var posterior = try? optimizer.predict(point)
+        let value = trial.value,
+        var posterior = space.isSoup ? (mean: value, sd: 0) : try? optimizer.predict(point)
       else { continue }
       if value < collapse { posterior = (value, (trial.variance ?? 0).squareRoot()) }
       let isBest = trial.number == best.record.number
@@ -50,12 +53,13 @@ extension Search {
           key,
           Margin(
             name: baseline.name, number: trial.number, value: value, difference: difference,
-            interval: Search.interval(difference, sd))
+            interval: space.isSoup ? nil : Search.interval(difference, sd))
         ))
     }
     // Of equal ones the first, which is the plainer one.
     var highest: (mean: Double, margin: Margin)?
     for candidate in found where candidate.mean > highest?.mean ?? -.infinity {
+      if space.isSoup, candidate.margin.name == SearchSpace.average { continue }
       highest = candidate
     }
     return (found.first { $0.margin.name == SearchSpace.average }?.margin, highest?.margin)

@@ -65,7 +65,7 @@ extension Search {
     let isFeasible: Bool
   }
 
-  /// Chooses among the complete trials, as the option `best_by` says.
+  /// Chooses among the complete trials, as the option `best_by` says; in a greedy soup, the soup.
   /// - Throws: `.allTrialsFailed` when there is none.
   func bestTrial() throws(DFMergeError) -> Best {
     guard trials.contains(where: \.isComplete) else {
@@ -73,6 +73,12 @@ extension Search {
       throw DFMergeError(
         .allTrialsFailed,
         "None of the \(trials.count) trials has a score; check the evaluation callback.\(reason)")
+    }
+    if let soup, let chosen = soup.chosen {
+      let record = trials[chosen]
+      return Best(
+        record: record, by: "observed", mean: record.value ?? .nan, sd: 0, interval: nil,
+        isFeasible: options.objective.violation(record.scores) == 0)
     }
     let choice = try optimizer.best(
       by: options.bestByPosteriorMean ? .posteriorMean : .observed, includingObservations: false)

@@ -47,7 +47,7 @@ extension Search {
       try poll()
       try runTrial(host)
       let event = ProgressEvent(
-        phase: .trial, done: min(Int(cost), options.trials), total: options.trials, best: bestValue)
+        phase: .trial, done: min(Int(cost), trialLimit), total: trialLimit, best: bestValue)
       guard try timed({ () throws(DFMergeError) in try host.progress(event) }) else {
         throw Search.stopped
       }
@@ -68,18 +68,19 @@ extension Search {
   private func runTrial(_ host: any SearchHost) throws(DFMergeError) {
     let asked = SearchClock.now()
     // What a stopped run left unanswered comes first: another point would get its number.
-    let suggestion = if let openSuggestion { openSuggestion } else { try optimizer.ask() }
+    let suggestion = if let openSuggestion { openSuggestion } else { try nextSuggestion() }
     openSuggestion = suggestion
+    let origin = soup?.origin ?? suggestion.origin.rawValue
     clock.trial.optimizer += SearchClock.now() - asked
     let candidate = space.candidate(at: suggestion.point)
     let start = TrialRecord.startEvent(
-      number: trials.count, origin: suggestion.origin.rawValue, point: suggestion.point,
+      number: trials.count, origin: origin, point: suggestion.point,
       candidate: candidate, improvement: stopping.number == trials.count ? stopping.left : nil)
     // After a resume the start of the interrupted trial stands in the journal already.
     if !isStarted(start) { try journal?.append(start, durably: false) }
     let (outcome, subset) = try evaluate(candidate, suggestion.number, host)
     var record = TrialRecord(
-      number: trials.count, origin: suggestion.origin.rawValue, point: suggestion.point,
+      number: trials.count, origin: origin, point: suggestion.point,
       candidate: candidate, outcome: outcome, subset: subset)
     record.seconds = clock.trial
     // The journal first: a trial that it could not take is not counted, and is run again.

@@ -8,6 +8,7 @@ import Synchronization
 
 /// A DF-Merge search: finds one coefficient per model, or per model and group of tensors, by
 /// Bayesian optimisation, merging every candidate straight into the host's own parameter memory.
+/// With the option `strategy` "greedy_soup" it makes a soup instead; see ``SearchOptions/Strategy``.
 ///
 /// Definition: for a candidate (c, p), W_m = (F_m + epsilon)^p and
 ///   theta = theta0 + M sum(W_m c_m (theta_m - theta0)) / sum(W_m),
@@ -109,14 +110,16 @@ public final class Search {
     self.groups = groups
     let (bounds, exponent) = (self.options.bounds, self.options.exponent)
     space =
-      searched.map { SearchSpace($0, groups: groups.names) }
-      ?? SearchSpace(
-        models: names, groups: groups.names, bounds: bounds, exponent: exponent)
+      self.options.strategy == .greedySoup
+      ? SearchSpace(soupOf: names)
+      : searched.map { SearchSpace($0, groups: groups.names) }
+        ?? SearchSpace(
+          models: names, groups: groups.names, bounds: bounds, exponent: exponent)
     fingerprint = Fingerprint.of(
       names: target.map(\.name), sources: [base] + models.map(\.weights))
     executor = try MergeExecutor(
       plan: plan, target: target, threads: self.options.threads, completed: completed,
-      groups: groups.assignment)
+      groups: groups.assignment, nonFiniteRemedy: self.options.nonFiniteRemedy)
     beginning = try SearchBeginning(self.options, space)
     optimizer = try Search.makeOptimizer(self.options, space, beginning)
     store = FisherStore(
@@ -145,11 +148,18 @@ public final class Search {
     let table = groups.groups.indices.map { group in
       parameters.indices.map { candidate.coefficients[$0 * groups.count + group] }
     }
-    if let searched {
-      let methods = try searched.methods(table, groups: groups.assignment)
+    let other: MethodSet?
+    if options.strategy == .greedySoup {
+      other = MethodSet(try SoupAverage(weights: candidate.coefficients))
+    } else if let searched {
+      other = try searched.methods(table, groups: groups.assignment)
+    } else {
+      other = nil
+    }
+    if let other {
       let start = SearchClock.now()
       defer { clock.trial.merge += SearchClock.now() - start }
-      return try write(methods, [], host)
+      return try write(other, [], host)
     }
     let lookups = try store.lookups(for: table, exponent: candidate.exponent) {
       (model, places, buffer) throws(DFMergeError) in
@@ -174,7 +184,8 @@ public final class Search {
       ? executor
       : try MergeExecutor(
         plan: plan, target: target, methods: methods, threads: options.threads,
-        completed: completed, groups: groups.assignment)
+        completed: completed, groups: groups.assignment,
+        nonFiniteRemedy: options.nonFiniteRemedy)
     let total = executor.resources.bytesWritten &* executor.resources.passes
     let before = completed.value
     var next = SearchClock.now() + interval
@@ -232,6 +243,11 @@ public final class Search {
   /// What a merge by the searched method takes to give this candidate; nil for DF-Merge, whose
   /// Fisher values no option holds, and where tensors' groups have values of their own.
   func mergeOptions(of candidate: Candidate) -> JSONValue? {
+    if options.strategy == .greedySoup {
+      // Weights of 1 are normalised to the very numbers that the candidate was merged with.
+      let weights = zip(models, candidate.coefficients).map { ($0, JSONValue.int($1 > 0 ? 1 : 0)) }
+      return .object(["weights": .object(Dictionary(weights) { first, _ in first })])
+    }
     guard groups.count == 1 else { return nil }
     return searched?.json(candidate.coefficients)
   }

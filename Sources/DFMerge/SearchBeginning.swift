@@ -50,7 +50,7 @@ struct SearchBeginning {
         "\(outside) of \(known.count) observations lie outside the bounds or have another exponent "
           + "than the search's; they are not used.")
     }
-    if space.dimension > SearchSpace.sensibleDimensions {
+    if !space.isSoup, space.dimension > SearchSpace.sensibleDimensions {
       warnings.append(
         "The search has \(space.dimension) dimensions (\(space.parameters.count) parameters, "
           + "\(space.groups.count) groups); beyond \(SearchSpace.sensibleDimensions) it finds "

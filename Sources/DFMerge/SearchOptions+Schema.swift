@@ -4,7 +4,12 @@ import DFMergeMethods
 extension SearchOptions {
   /// Every option with type, range, default and meaning: the optimiser's, and those of merging.
   public static let schema: [OptionSchema] =
-    OptimizerSettings.schema + start + space + merging + [
+    [
+      OptionSchema(
+        "strategy", .choice(Strategy.allCases.map(\.rawValue)), default: .string("bayesian"),
+        "How candidates are chosen: by Bayesian optimisation, or as greedy soup: the best model alone, "
+          + "which the others join one by one where their average scores strictly higher.")
+    ] + OptimizerSettings.schema + start + space + merging + [
       OptionSchema(
         "threads", .integer(0...4096), default: .int(0),
         "Threads of a merge; 0 is one per available core. Changes no result.")
@@ -85,6 +90,39 @@ extension SearchOptions {
     "informed": .bool(false), "fisher": .string("dynamic"), "fisher_position": .double(0),
     "exponent": .double(1),
   ]) { _, merging in merging }
+
+  /// The options that act in a greedy soup.
+  static let soupOptions: Set<String> = [
+    "strategy", "method", "trials", "tasks", "aggregate", "task_weights", "floors", "target",
+    "max_seconds", "threads",
+  ]
+
+  /// What the strategy "greedy_soup" sets for so many models.
+  static func soup(_ models: Int) -> [String: JSONValue] {
+    [
+      "method": .string("average"), "fisher": .string(FisherMode.none.rawValue),
+      "best_by": .string("observed"), "trials": .int(Int64(max(1, 2 * models - 1))),
+    ]
+  }
+
+  /// Refuses options of a greedy soup that would change nothing. Those that say what it does anyway
+  /// are welcome: `fisher` "none", `best_by` "observed", `preset` "default".
+  static func refuseBesideSoup(_ given: JSONValue) throws(DFMergeError) {
+    let plain = ["fisher": "none", "best_by": "observed", "preset": "default"]
+    let rules = (given.objectValue ?? [:]).keys.sorted().map { name in
+      (
+        option: name,
+        acts: soupOptions.contains(name) || plain[name].map { given[name] == .string($0) } == true,
+        needs: "strategy 'bayesian'"
+      )
+    }
+    try OptimizerSettings.refuseInert(rules, given: given, owner: "the search")
+    guard let method = given["method"]?.stringValue, method != "average" else { return }
+    throw DFMergeError(
+      .invalidOption,
+      "Option 'method' of the search is '\(method)', but strategy 'greedy_soup' averages models; leave "
+        + "it out, or choose strategy 'bayesian'.", context: ["option": "method"])
+  }
 
   /// The schema as a JSON array, for the bindings.
   public static var schemaJSON: JSONValue { .array(schema.map(\.json)) }

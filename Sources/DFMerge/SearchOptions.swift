@@ -21,6 +21,17 @@ public struct SearchOptions: Sendable {
     case none
   }
 
+  /// How candidates are chosen.
+  public enum Strategy: String, Sendable, CaseIterable {
+    /// By Bayesian optimisation.
+    case bayesian
+    /// Each model alone first; then, from the best to the worst, each joins the average of those
+    /// before it where that scores strictly higher (Wortsman et al. 2022, arXiv 2203.05482). Takes
+    /// up to 2 M - 1 evaluations of M models. See ``Soup`` for the rules.
+    case greedySoup = "greedy_soup"
+  }
+
+  public let strategy: Strategy
   /// The options of the optimiser.
   let settings: OptimizerSettings
   /// One interval per model.
@@ -56,13 +67,17 @@ public struct SearchOptions: Sendable {
   /// - Throws: `.unknownName`, `.invalidOption`.
   public init(_ given: JSONValue, models: [String]) throws(DFMergeError) {
     let isPaper = given["preset"]?.stringValue == "paper"
+    let isSoup = given["strategy"]?.stringValue == Strategy.greedySoup.rawValue
     var overrides = isPaper ? SearchOptions.paper : [:]
+    if isSoup { overrides = SearchOptions.soup(models.count) }
     let isOwn = (given["method"]?.stringValue ?? SearchOptions.ownMethod) == SearchOptions.ownMethod
     // No other method has its Fisher values measured.
     if !isOwn { overrides["fisher"] = .string(FisherMode.none.rawValue) }
     let values = try OptionValues(
       given, schema: SearchOptions.schema, owner: "the search", models: models,
       overrides: overrides)
+    strategy = isSoup ? .greedySoup : .bayesian
+    if isSoup { try SearchOptions.refuseBesideSoup(given) }
     settings = try OptimizerSettings(values, given: given, owner: "the search")
     guard settings.maxSeconds != 0 else {
       throw DFMergeError(
@@ -70,7 +85,7 @@ public struct SearchOptions: Sendable {
         "Option 'max_seconds' of the search is 0, which leaves time for no trial; it takes a number "
           + "above 0.", context: ["option": "max_seconds"])
     }
-    try SearchOptions.refuseInert(given, values)
+    if !isSoup { try SearchOptions.refuseInert(given, values) }
     method = values.word("method") ?? SearchOptions.ownMethod
     space = values.values["space"] ?? .null
     methodOptions = values.values["method_options"] ?? .null
@@ -98,11 +113,20 @@ public struct SearchOptions: Sendable {
     threads = try values.integer("threads")
     var kept = values.values
     kept["threads"] = nil
+    // What does not act would only be misread.
+    if isSoup { kept = kept.filter { SearchOptions.soupOptions.contains($0.key) } }
     json = .object(kept)
   }
 
   /// DF-Merge, whose coefficients a search looks for by default.
   public static let ownMethod = "df_merge"
+
+  /// What a user can do about a candidate that is not finite, beside mending the models.
+  var nonFiniteRemedy: String {
+    if strategy == .greedySoup { return "or leave out the model that has them" }
+    return method == SearchOptions.ownMethod
+      ? "or narrow the bounds of the coefficients" : "or narrow the intervals in space"
+  }
 
   public var isPaperPreset: Bool { settings.isPaperPreset }
   public var trials: Int { settings.trials }

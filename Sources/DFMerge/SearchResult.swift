@@ -8,7 +8,7 @@ public struct SearchResult: Sendable {
   /// Whether `best` was chosen by "posterior_mean" or by the "observed" score.
   public let chosenBy: String
   /// The 95 % interval of the noise-free score at `best` under the model of the scores; nil when
-  /// there is none (fewer than two complete trials).
+  /// there is none (fewer than two complete trials, a greedy soup).
   public let interval: ClosedRange<Double>?
   /// Whether `best` keeps all floors, by the scores it was chosen by: the posterior means, or those
   /// observed. False only where no complete trial does.
@@ -25,10 +25,12 @@ public struct SearchResult: Sendable {
   public let parameters: [String]
   public let groups: [String]
   public let tasks: [String]
+  /// The soup and how it came about; nil for Bayesian optimisation.
+  public let soup: Soup?
   /// How far `best` is above plain averaging; nil where no trial was the average.
   public let overAverage: Margin?
   /// How far `best` is above the best of the merges that need no search, among those that were
-  /// tried; nil where none was.
+  /// tried; nil where none was. In a greedy soup, above the best model alone.
   public let overBaseline: Margin?
   /// Seconds of this run, and of that the seconds inside the host's callbacks.
   public let totalSeconds: Double
@@ -48,6 +50,7 @@ public struct SearchResult: Sendable {
     parameters = search.parameters
     groups = search.groups.names
     tasks = search.options.tasks
+    soup = search.soup.map { Soup($0, search) }
     (overAverage, overBaseline) = search.margins(best)
     totalSeconds = search.clock.total
     callbackSeconds = search.clock.callbacks
@@ -128,6 +131,7 @@ public struct SearchResult: Sendable {
     members["slices"] = .array(search.slices(best: best))
     members["length_scales"] = search.lengthScales()
     members["importance"] = search.importance()
+    members["soup"] = search.soup.map { Soup($0, search).json } ?? .null
     members["time"] = .object([
       "total": .double(search.clock.total), "callbacks": .double(search.clock.callbacks),
       "outside_share": .double(search.clock.outsideShare),

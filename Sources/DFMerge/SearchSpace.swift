@@ -5,6 +5,8 @@ import DFMergeCore
 /// Coordinates:  u_k in [0,1] for k < P G is coefficient low_p + u_k (high_p - low_p) of parameter
 /// p = k / G in group k mod G; where the exponent is searched, the last coordinate is the exponent
 /// itself. DF-Merge's parameters are the models; those of another method are its options.
+/// Greedy soup:  u_k is 1 for a model of the soup and 0 for another, the coefficients are the weights
+/// of their average: 1 / sum(u) and 0.
 struct SearchSpace {
   /// Names of the parameters: the models, or another method's options.
   let parameters: [String]
@@ -16,6 +18,8 @@ struct SearchSpace {
   let exponent: Double?
   /// The other method's values without a search, and what to call them; nil for DF-Merge.
   private let usual: (name: String, values: [Double]?)?
+  /// Whether points say which models are averaged.
+  let isSoup: Bool
 
   /// DF-Merge's space.
   /// - Parameter bounds: one per model.
@@ -27,6 +31,17 @@ struct SearchSpace {
     self.bounds = bounds.flatMap { range in groups.map { _ in range } }
     self.exponent = exponent
     usual = nil
+    isSoup = false
+  }
+
+  /// That of a greedy soup.
+  init(soupOf models: [String]) {
+    parameters = models
+    groups = ["all"]
+    bounds = models.map { _ in 0...1 }
+    exponent = 0
+    usual = nil
+    isSoup = true
   }
 
   /// Another method's.
@@ -36,6 +51,7 @@ struct SearchSpace {
     bounds = method.parameters.flatMap { parameter in groups.map { _ in parameter.range } }
     exponent = 0
     usual = ("\(method.title) as it is", method.usual)
+    isSoup = false
   }
 
   var dimension: Int { bounds.count + (exponent == nil ? 1 : 0) }
@@ -57,6 +73,10 @@ struct SearchSpace {
   }
 
   func candidate(at point: [Double]) -> Candidate {
+    if isSoup {
+      let count = Double(point.count { $0 > 0 })
+      return Candidate(coefficients: point.map { $0 > 0 ? 1 / count : 0 }, exponent: 0)
+    }
     let coefficients = zip(bounds, point).map { range, u in
       // Clamped: rounding may carry the sum past the end of the interval by one unit.
       min(
@@ -71,6 +91,7 @@ struct SearchSpace {
     guard candidate.coefficients.count == bounds.count, (0...1).contains(candidate.exponent),
       exponent == nil || exponent == candidate.exponent
     else { return nil }
+    if isSoup { return candidate.coefficients.map { $0 > 0 ? 1 : 0 } }
     var point: [Double] = []
     for (range, coefficient) in zip(bounds, candidate.coefficients) {
       guard range.contains(coefficient) else { return nil }
@@ -108,6 +129,7 @@ struct SearchSpace {
     if let usual { return usualCandidate.map { [Baseline(name: usual.name, candidate: $0)] } ?? [] }
     let mean = 1 / Double(max(parameters.count, 1))
     var found = [Baseline(name: SearchSpace.average, candidate: equal(mean, 0))]
+    if isSoup { return found + singles() }
     for coefficient in [0.3, 0.5, 0.15] where coefficient != mean {
       found.append(
         Baseline(name: "task arithmetic \(coefficient)", candidate: equal(coefficient, 0)))

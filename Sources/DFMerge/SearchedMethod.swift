@@ -27,12 +27,15 @@ struct SearchedMethod: Sendable {
   private let fixed: [String: JSONValue]
   private let models: [String]
 
-  /// Reads the options `method`, `space` and `method_options`; nil for DF-Merge itself.
+  /// Reads the options `method`, `space` and `method_options`; nil for DF-Merge itself
+  /// and for a greedy soup.
   /// - Throws: `.invalidOption` for a method that needs Fisher values, a space of another form or
   ///   beyond what an option takes, no space, an option that is both fixed and searched;
   ///   `.unknownName`; `.invalidArgument` for a number of models that the method does not merge.
   init?(_ options: SearchOptions, models: [String]) throws(DFMergeError) {
-    guard options.method != SearchOptions.ownMethod else { return nil }
+    guard options.method != SearchOptions.ownMethod, options.strategy == .bayesian else {
+      return nil
+    }
     id = options.method
     self.models = models
     fixed = options.methodOptions.objectValue ?? [:]

@@ -22,7 +22,7 @@ public struct TrialRecord: Sendable {
 
   /// Counts from 0.
   public let number: Int
-  /// How the point was chosen: "informed", "initial" or "search".
+  /// How the point was chosen: "informed", "initial" or "search"; in a greedy soup "alone" or "soup".
   public let origin: String
   /// The optimiser's point of the unit cube.
   public let point: [Double]

@@ -18,6 +18,8 @@ package struct MergeExecutor: Sendable {
   package let target: MergeTarget
   package let resources: MergeResources
   let allowsNonFinite: Bool
+  /// What else helps where a result is not finite, as the end of a sentence: "or ...".
+  let nonFiniteRemedy: String
   private let readsFiles: Bool
   let list: WorkList
   /// The same in pieces of any elements, for statistics that need no whole units.
@@ -39,22 +41,24 @@ package struct MergeExecutor: Sendable {
   ///   - threads: 0 means one per available core.
   ///   - methods: what it will run; nil for methods that ask for nothing but elements.
   ///   - groups: the group of each entry of the plan, for methods with coefficients by group.
+  ///   - nonFiniteRemedy: what the search has to offer where a result is not finite: "or ...".
   package init(
     plan: MergePlan, target: [MutableTensorView], methods: MethodSet? = nil, threads: Int,
-    completed: CompletedBytes? = nil, groups: [Int]
+    completed: CompletedBytes? = nil, groups: [Int], nonFiniteRemedy: String
   ) throws(DFMergeError) {
     let settings = try MergeSettings(.object(["threads": .int(Int64(min(threads, 1024)))]))
     let resources = try MergeResources(
       plan, methods: methods, settings: settings, toFiles: false, readsFiles: false)
     self.init(
       plan: plan, target: .memory(target), resources: resources, settings: settings,
-      readsFiles: false, completed: completed, groups: groups)
+      readsFiles: false, completed: completed, groups: groups, nonFiniteRemedy: nonFiniteRemedy)
   }
 
   /// For one merge; `resources` are those of the plan and the method.
   package init(
     plan: MergePlan, target: MergeTarget, resources: MergeResources, settings: MergeSettings,
-    readsFiles: Bool = true, completed: CompletedBytes? = nil, groups: [Int]? = nil
+    readsFiles: Bool = true, completed: CompletedBytes? = nil, groups: [Int]? = nil,
+    nonFiniteRemedy: String = "or allow such values (non_finite: allow)"
   ) {
     self.plan = plan
     self.target = target
@@ -62,6 +66,7 @@ package struct MergeExecutor: Sendable {
     self.readsFiles = readsFiles
     self.completed = completed
     allowsNonFinite = settings.allowsNonFinite
+    self.nonFiniteRemedy = nonFiniteRemedy
     let plain = WorkList(plan, elements: resources.pieceElements)
     plainList = plain
     list =
@@ -277,7 +282,7 @@ package struct MergeExecutor: Sendable {
       .nonFinite,
       "Element \(offset + found) of tensor '\(tensor)' is NaN or infinite after the merge; "
         + "check the inputs for NaN and for values beyond the range of the output's element type, "
-        + "or allow such values (non_finite: allow).",
+        + "\(nonFiniteRemedy).",
       context: ["tensor": tensor])
   }
 

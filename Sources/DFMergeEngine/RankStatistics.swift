@@ -87,7 +87,7 @@ extension StatisticsPass {
     throw DFMergeError(
       .nonFinite,
       "Tensor '\(tile.name)' has NaN among what its elements from \(tile.offset) on are "
-        + "ranked by; mend the weights, or allow such values (non_finite: allow).",
+        + "ranked by; mend the weights, \(executor.nonFiniteRemedy).",
       context: ["tensor": tile.name])
   }
 

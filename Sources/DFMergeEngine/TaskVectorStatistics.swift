@@ -189,7 +189,7 @@ extension StatisticsPass {
       .nonFinite,
       "Tensor '\(tensor)' of model '\(name)' less that of the base has NaN among its "
         + "elements from \(piece.offset) on, so its largest elements cannot be told; mend the "
-        + "weights, or allow such values (non_finite: allow).",
+        + "weights, \(executor.nonFiniteRemedy).",
       context: ["tensor": tensor, "model": name])
   }
 }

@@ -13,6 +13,7 @@ struct SearchCommand: ReportingCommand {
       dfmerge search <config> <out> --coefficient <low,high> ... -- <command> ...
       dfmerge search <out> --method <method> --base <path> --model <[name=]path> ... \
       --coefficient <low,high> ... -- <command> ...
+      dfmerge search <out> --strategy greedy_soup --model <[name=]path> ... -- <command> ...
       """,
     discussion: """
       Every trial merges the models with the options that Bayesian optimisation suggests and runs the \
@@ -20,7 +21,8 @@ struct SearchCommand: ReportingCommand {
       the last argument). Its output, or the last line of that, is {"score": x}, or with --task \
       {"scores": {"task": x, ...}}; larger is better. A command that fails is a failed trial. The best \
       candidate is merged into <out>. Every step is in a journal: the same command continues a search \
-      that was stopped.
+      that was stopped. With --strategy greedy_soup every model is scored alone, and joins the average \
+      of those before it, from the best on, where that scores strictly higher.
       """)
 
   // Two single ones, because a list of any length would leave nothing for the command.
@@ -37,6 +39,12 @@ struct SearchCommand: ReportingCommand {
   @OptionGroup(title: "Merge") var arguments: MergeArguments
 
   @Option(
+    help: ArgumentHelp(
+      "How candidates are chosen: bayesian, or greedy_soup, which averages the models that help and "
+        + "takes up to 2 M - 1 evaluations of M models.", valueName: "bayesian|greedy_soup"))
+  var strategy: SearchStrategy = .bayesian
+
+  @Option(
     name: .customLong("coefficient"),
     help: ArgumentHelp(
       "Search the method's coefficient (or weight) of every model in this interval; repeated, of each "
@@ -49,7 +57,8 @@ struct SearchCommand: ReportingCommand {
         + "on its own as 'density.*=0.1,0.9'.", valueName: "option=low,high"))
   var space: [SpaceArgument] = []
 
-  @Option(help: "Number of evaluations; 60 by default.") var trials: Int?
+  @Option(help: "Number of evaluations; 60 by default, and what a greedy soup takes for one.")
+  var trials: Int?
   @Option(help: "Seed of every random choice; 0 by default.") var seed: Int?
 
   @Option(name: .customLong("task"), help: "A task that the command scores, repeated for each.")
@@ -78,10 +87,12 @@ struct SearchCommand: ReportingCommand {
   @OptionGroup var output: OutputOptions
 
   private var config: String? { second == nil ? nil : first }
-  private var out: String { second ?? first }
+  var out: String { second ?? first }
+  /// The method that need not be named.
+  private var usual: String? { strategy == .greedySoup ? "average" : nil }
 
   func validate() throws {
-    try arguments.check(config: config)
+    try arguments.check(config: config, usual: usual)
     guard !command.isEmpty else {
       throw ValidationError("Give the command that scores a candidate, behind '--'.")
     }
@@ -99,16 +110,19 @@ struct SearchCommand: ReportingCommand {
           "--study \(name) says what another option says already; leave it out.")
       }
     }
+    if strategy == .greedySoup { try checkSoup() }
   }
 
   func execute(_ console: Console) throws(DFMergeError) -> Int32 {
-    let recipe = try arguments.recipe(config: config)
+    let recipe = try arguments.recipe(config: config, usual: usual)
     guard let step = recipe.steps.last, recipe.steps.count == 1 else {
       throw DFMergeError(
         .unsupported,
         "\(config ?? "The configuration") has \(recipe.steps.count) merges that build on each other; "
           + "make the earlier ones first with 'dfmerge merge', and search over the last.")
     }
+    for note in recipe.notes { console.note(note) }
+    if strategy == .greedySoup { return try makeSoup(step, console) }
     guard let info = MethodRegistry.infos.first(where: { $0.id == step.method }) else {
       throw DFMergeError(
         .unknownName,
@@ -117,7 +131,6 @@ struct SearchCommand: ReportingCommand {
         context: ["method": step.method])
     }
     try SearchCommand.checkFisher(info, step)
-    for note in recipe.notes { console.note(note) }
     let space = try OptionSpace(
       method: info, coefficients: coefficients, space: space, fixed: step.options,
       models: step.models.map(\.label))
@@ -126,32 +139,20 @@ struct SearchCommand: ReportingCommand {
     var first = step
     first.options = space.options(
       at: space.parameters.map { ($0.interval.low + $0.interval.high) / 2 })
-    let plan = try cabinet.merge(first).plan(to: .none)
-    guard plan.isPossible else {
-      throw DFMergeError(
-        .invalidArgument,
-        "The models cannot be merged: \(plan.problems.prefix(20).joined(separator: "; ")). "
-          + plan.remedies.joined(separator: " "))
-    }
-    for note in cabinet.notes { console.note(note) }
-    let folder = try SearchFolder(work ?? SearchCommand.trimmed(out) + ".search", out: out)
-    try folder.claim(try description(step, cabinet))
-    let study = try Study(options: .object(options(space)), journal: folder.journal)
-    for warning in study.warnings { console.warn(warning) }
-    let told = study.trials.count(where: \.isTold)
-    if told > 0 { console.note("continuing \(folder.path) after \(told) trials") }
+    let folder = try prepared(first, as: try description(step, cabinet), cabinet, console)
+    let study = try continued(options(space), folder, console)
     // What the merge is without a search is worth knowing.
     if study.trials.isEmpty, let usual = space.usualValues { try study.enqueue([usual]) }
     let search = OptionSearch(
-      step: step, space: space, command: ScoreCommand(words: command, limit: trialSeconds),
+      candidate: { values in
+        var candidate = step
+        candidate.options = space.options(at: values)
+        return candidate
+      }, soup: nil, command: ScoreCommand(words: command, limit: trialSeconds),
       folder: folder, mostFailures: failures, study: study, cabinet: cabinet, console: console)
     let reason = try search.run()
     let best = try study.best()
-    let bar = ProgressBar("merging the best", console)
-    defer { bar.clear() }
-    let report = try search.merge(best.trial.values, to: out, progress: { bar.update($0, of: $1) })
-    bar.clear()
-    folder.clear()
+    let report = try search.finish(best.trial.values, at: out)
     var json = try study.resultJSON().objectValue ?? [:]
     json["out"] = .string(out)
     json["work"] = .string(folder.path)
@@ -160,8 +161,40 @@ struct SearchCommand: ReportingCommand {
       "method": .string(step.method), "options": .object(space.options(at: best.trial.values)),
     ])
     try console.emit(
-      json: .object(json), text: text(study, best, reason: reason, out: out, folder: folder))
+      json: .object(json), text: text(study, best, reason: reason, folder: folder))
     return 0
+  }
+
+  /// Sees that options, files and shapes are right, or nothing is begun, and takes the search's folder.
+  /// - Parameters:
+  ///   - step: a candidate's merge.
+  ///   - description: what the folder is of.
+  func prepared(
+    _ step: MergeStep, as description: [String: JSONValue], _ cabinet: WeightsCabinet,
+    _ console: Console
+  ) throws(DFMergeError) -> SearchFolder {
+    let plan = try cabinet.merge(step).plan(to: .none)
+    guard plan.isPossible else {
+      throw DFMergeError(
+        .invalidArgument,
+        "The models cannot be merged: \(plan.problems.prefix(20).joined(separator: "; ")). "
+          + plan.remedies.joined(separator: " "))
+    }
+    for note in cabinet.notes { console.note(note) }
+    let folder = try SearchFolder(work ?? SearchCommand.trimmed(out) + ".search", out: out)
+    try folder.claim(description)
+    return folder
+  }
+
+  /// The study in a folder, new or where it was.
+  func continued(
+    _ options: [String: JSONValue], _ folder: SearchFolder, _ console: Console
+  ) throws(DFMergeError) -> Study {
+    let study = try Study(options: .object(options), journal: folder.journal)
+    for warning in study.warnings { console.warn(warning) }
+    let told = study.trials.count(where: \.isTold)
+    if told > 0 { console.note("continuing \(folder.path) after \(told) trials") }
+    return study
   }
 
   /// Fisher values come from gradients, which no printed score has.
@@ -176,20 +209,26 @@ struct SearchCommand: ReportingCommand {
       context: ["method": info.id])
   }
 
-  private func options(_ space: OptionSpace) -> [String: JSONValue] {
+  /// The options of the study that the command line names.
+  var givenOptions: [String: JSONValue] {
     var options = Dictionary(studyOptions.map { ($0.name, $0.value) }) { _, last in last }
-    options["parameters"] = .array(space.parameters.map(\.json))
     options["trials"] = trials.map { JSONValue($0) } ?? options["trials"]
     options["seed"] = seed.map { JSONValue($0) } ?? options["seed"]
     options["max_seconds"] = maxSeconds.map { JSONValue($0) } ?? options["max_seconds"]
     options["target"] = target.map { JSONValue($0) } ?? options["target"]
     if !tasks.isEmpty { options["tasks"] = JSONValue(tasks) }
+    return options
+  }
+
+  private func options(_ space: OptionSpace) -> [String: JSONValue] {
+    var options = givenOptions
+    options["parameters"] = .array(space.parameters.map(\.json))
     if space.isOfCoefficients, options["informed"] == nil { options["informed"] = true }
     return options
   }
 
   /// What a journal is of, beside the parameters that it names itself.
-  private func description(
+  func description(
     _ step: MergeStep, _ cabinet: WeightsCabinet
   ) throws(DFMergeError) -> [String: JSONValue] {
     var members = step.json.objectValue ?? [:]
@@ -202,7 +241,7 @@ struct SearchCommand: ReportingCommand {
   }
 
   private func text(
-    _ study: Study, _ best: Study.Best, reason: Study.StopReason, out: String, folder: SearchFolder
+    _ study: Study, _ best: Study.Best, reason: Study.StopReason?, folder: SearchFolder
   ) -> String {
     var table = TextTable(["parameter", "best", "from", "to"], numeric: [1, 2, 3])
     for (index, name) in study.options.names.enumerated() {
@@ -212,26 +251,32 @@ struct SearchCommand: ReportingCommand {
         Figures.short(range.upperBound),
       ])
     }
-    let told = study.trials.filter(\.isTold)
-    let failed = told.count { $0.state == .failed }
-    var lines = [table.text, ""]
-    let scores = best.trial.scores.map(\.values) ?? []
-    let tasks = study.options.objective.tasks
-    lines.append(
-      "trial \(best.trial.number + 1): score \(Figures.short(best.trial.value))"
-        + (tasks.count > 1
-          ? " (" + zip(tasks, scores).map { "\($0) \(Figures.short($1))" }.joined(separator: ", ")
-            + ")"
-          : "") + (best.violation > 0 ? ", below a floor" : ""))
-    lines.append(
-      "\(told.count) trials" + (failed > 0 ? ", \(failed) of them failed" : "")
-        + "; ended by \(SearchCommand.words(reason))")
-    lines.append("\(out) has the merge; the journal is \(folder.journal)")
-    return lines.joined(separator: "\n")
+    return table.text + "\n\n"
+      + ending(study, best.trial, isBelow: best.violation > 0, reason: reason, folder)
   }
 
-  private static func words(_ reason: Study.StopReason) -> String {
+  /// What is said below the table: the best trial, how the search ended, and where everything is.
+  func ending(
+    _ study: Study, _ best: StudyTrial, isBelow: Bool, reason: Study.StopReason?,
+    _ folder: SearchFolder
+  ) -> String {
+    let told = study.trials.filter(\.isTold)
+    let failed = told.count { $0.state == .failed }
+    let tasks = study.options.objective.tasks
+    let scores = zip(tasks, best.scores?.values ?? []).map { "\($0) \(Figures.short($1))" }
+    return [
+      "trial \(best.number + 1): score \(Figures.short(best.value))"
+        + (tasks.count > 1 ? " (\(scores.joined(separator: ", ")))" : "")
+        + (isBelow ? ", below a floor" : ""),
+      "\(told.count) trials" + (failed > 0 ? ", \(failed) of them failed" : "")
+        + "; ended by \(SearchCommand.words(reason))",
+      "\(out) has the merge; the journal is \(folder.journal)",
+    ].joined(separator: "\n")
+  }
+
+  private static func words(_ reason: Study.StopReason?) -> String {
     switch reason {
+    case nil: "having tried every model"
     case .trials: "the number of trials"
     case .time: "--max-seconds"
     case .target: "--target"

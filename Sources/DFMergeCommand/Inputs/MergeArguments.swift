@@ -39,9 +39,11 @@ struct MergeArguments: ParsableArguments {
         + "non_finite, max_shard_size, copy_files.", valueName: "name=value"))
   var settings: [Assignment] = []
 
-  /// - Parameter config: the file that describes the merge, where there is one.
+  /// - Parameters:
+  ///   - config: the file that describes the merge, where there is one.
+  ///   - usual: the method without `--method`; nil where it has to be said.
   /// - Throws: `ValidationError` for arguments that do not go together.
-  func check(config: String?) throws {
+  func check(config: String?, usual: String? = nil) throws {
     _ = try Assignment.object(options, option: "--option")
     _ = try Assignment.object(settings, option: "--setting")
     if let config {
@@ -54,7 +56,7 @@ struct MergeArguments: ParsableArguments {
           "\(name) and the file \(config) both say what to merge; leave one of them out.")
       }
     } else {
-      guard method != nil else {
+      guard method ?? usual != nil else {
         throw ValidationError(
           "Nothing says what to merge: give a configuration file, or --method and --model.")
       }
@@ -67,7 +69,7 @@ struct MergeArguments: ParsableArguments {
   }
 
   /// The merge that was asked for, settings of the command line over those of the file.
-  func recipe(config: String?) throws(DFMergeError) -> MergeRecipe {
+  func recipe(config: String?, usual: String? = nil) throws(DFMergeError) -> MergeRecipe {
     let chosen = members(settings)
     if let config {
       let recipe = try MergeRecipe.read(config)
@@ -80,7 +82,7 @@ struct MergeArguments: ParsableArguments {
     }
     return MergeRecipe(steps: [
       MergeStep(
-        method: method ?? "", options: members(options), settings: chosen,
+        method: method ?? usual ?? "", options: members(options), settings: chosen,
         base: base.map { ModelPlace.input($0, label: $0) },
         models: models.map { ModelPlace.input($0.path, label: $0.name) },
         fishers: fishers.map { ModelPlace.input($0, label: $0) })

@@ -3,11 +3,13 @@ import DFMergeCore
 import DFMergeEngine
 import DFMergeRecipes
 
-/// A search over a method's options whose scores come from a command: suggest, merge into the
-/// search's folder, score, tell.
+/// A search over a method's options, or for a soup, whose scores come from a command: suggest, merge
+/// into the search's folder, score, tell.
 struct OptionSearch {
-  let step: MergeStep
-  let space: OptionSpace
+  /// The merge of a trial's values.
+  let candidate: ([Double]) -> MergeStep
+  /// What chooses the candidates of a greedy soup; nil for the study's own suggestions.
+  let soup: SoupSteps?
   let command: ScoreCommand
   let folder: SearchFolder
   /// Failed trials in a row that end the search; 0 for no such rule.
@@ -16,16 +18,17 @@ struct OptionSearch {
   let cabinet: WeightsCabinet
   let console: Console
 
-  /// Goes on until the study says that it is enough.
-  /// - Returns: why.
+  /// Goes on until the study says that it is enough, or the soup has tried every model.
+  /// - Returns: why; nil for a soup that is complete.
   /// - Throws: `.cancelled` after Ctrl-C; `.allTrialsFailed` where `mostFailures` fail; what the
   ///   study and a merge throw that is no matter of one candidate.
-  func run() throws(DFMergeError) -> Study.StopReason {
+  func run() throws(DFMergeError) -> Study.StopReason? {
     let bar = ProgressBar("searching", console)
     defer { bar.clear() }
     var failures = 0
     while true {
       if Interruption.isRequested { throw OptionSearch.stopped }
+      if let soup, try soup.state(of: study).next == nil { return nil }
       if let reason = try study.stopReason() { return reason }
       // What an earlier run had begun comes first.
       guard let trial = try nextTrial() else { continue }
@@ -47,12 +50,15 @@ struct OptionSearch {
 
   private func nextTrial() throws(DFMergeError) -> StudyTrial? {
     if let begun = study.running.first { return begun }
+    // Where a killed run has queued it already, it is skipped.
+    if let next = try soup?.state(of: study).next { try study.enqueue([next]) }
     return try study.ask().first
   }
 
   /// - Returns: why the trial has failed; nil where it has not.
   private func evaluate(_ trial: StudyTrial, _ bar: ProgressBar) throws(DFMergeError) -> String? {
-    let state = "trial \(trial.number + 1) of \(study.options.trials)\(best)"
+    let total = try min(study.options.trials, soup?.state(of: study).total ?? Int.max)
+    let state = "trial \(trial.number + 1) of \(total)\(best)"
     bar.show("\(state): merging")
     do throws(DFMergeError) {
       try merge(trial.values, to: folder.candidate)
@@ -94,14 +100,21 @@ struct OptionSearch {
   func merge(
     _ values: [Double], to path: String, progress: (Int, Int) -> Void = { _, _ in }
   ) throws(DFMergeError) -> MergeReport {
-    var step = step
-    step.options = space.options(at: values)
-    return try cabinet.merge(step).run(
+    try cabinet.merge(candidate(values)).run(
       to: .path(path),
       progress: { (done, total) throws(DFMergeError) in
         progress(done, total)
         return true
       }, cancelled: { Interruption.isRequested })
+  }
+
+  /// Makes the output of the best trial's values, and takes the candidate away.
+  func finish(_ values: [Double], at out: String) throws(DFMergeError) -> MergeReport {
+    let bar = ProgressBar("merging the best", console)
+    defer { bar.clear() }
+    let report = try merge(values, to: out, progress: { bar.update($0, of: $1) })
+    folder.clear()
+    return report
   }
 
   private func variables(_ trial: StudyTrial) throws(DFMergeError) -> [String: String] {

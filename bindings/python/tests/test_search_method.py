@@ -124,6 +124,28 @@ def test_apply_writes_any_candidate() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        # By what is merged, and by the figures that are found before it.
+        ({"method": "task_arithmetic", "space": {"coefficients": [0, 1]}}, "intervals in space"),
+        ({"method": "ties", "space": {"density": [0.1, 0.5]}}, "intervals in space"),
+        ({"method": "pcb", "space": {"ratio": [0.1, 0.5]}}, "intervals in space"),
+        ({"fisher_mode": "none"}, "bounds of the coefficients"),
+    ],
+)
+def test_what_is_not_finite_has_a_remedy_of_the_search(options: Any, says: str) -> None:
+    problem = Problem("task_arithmetic", {})
+    broken = {**MODELS["a"], "head": np.full(11, np.nan, np.float32)}
+    search = dfmerge.Search(
+        problem.target, BASE, {"a": broken, "b": MODELS["b"]}, problem.evaluate, tasks=["near"],
+        trials=1, progress=False, **options,
+    )  # fmt: skip
+    with pytest.raises(dfmerge.NumericalError, match=says) as refused:
+        search.apply(dict.fromkeys(search.parameters, 0.4), 0)
+    assert "non_finite" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("method", "options", "message"),
     [
         ("ties", {}, "space' of the search is empty"),

@@ -71,6 +71,8 @@ def shown_axes(result: Mapping[str, Any]) -> list[Axis]:
     """The dimensions that a chart has room for: all, or the most important ones in their order."""
     axes = axes_of(result)
     weights = result.get("importance") or {}
+    if result.get("soup"):
+        weights = (result.get("best") or {}).get("coefficients") or {}
     ranked = sorted(axes, key=lambda axis: -float(weights.get(axis.name, 0.0)))
     kept = {axis.name for axis in ranked[:SHOWN_AXES]}
     return [axis for axis in axes if axis.name in kept]
@@ -81,4 +83,6 @@ def room_note(result: Mapping[str, Any]) -> str:
     count = len(axes_of(result))
     if count <= SHOWN_AXES:
         return ""
+    if result.get("soup"):
+        return f" Shown are {SHOWN_AXES} of {count} models, those of the soup first."
     return f" Shown are the {SHOWN_AXES} most important of {count} dimensions."

@@ -97,6 +97,8 @@ def draw_progress(part: FigureBase, result: Mapping[str, Any]) -> None:
         "informed": ("none", "D"),
         "observation": ("none", "s"),
         "search": (BLUE, "o"),
+        "alone": ("none", "o"),
+        "soup": (BLUE, "o"),
     }
     for origin, (face, marker) in kinds.items():
         own = [
@@ -198,11 +200,11 @@ def draw_coefficients(part: FigureBase, result: Mapping[str, Any]) -> None:
     for axes, axis, interval in zip(grid, shown, intervals, strict=True):
         style(axes)
         points = [(t, axis.of(t)) for t in trials]
-        for wanted, face in (("search", BLUE), ("", "none")):
+        for is_chosen, face in ((True, BLUE), (False, "none")):
             own = [
                 (t["number"], x)
                 for t, x in points
-                if x is not None and (t["origin"] == "search") == (wanted == "search")
+                if x is not None and (t["origin"] in ("search", "soup")) == is_chosen
             ]
             if own:
                 axes.scatter(

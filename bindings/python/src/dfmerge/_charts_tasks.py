@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._axes import parameters_of
 from ._charts import BLUE, GRID, INK, ORANGE, RED, decimal, label, lowest_shown, style
+from ._words import words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -212,7 +213,7 @@ def draw_margins(part: FigureBase, result: Mapping[str, Any]) -> None:
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(rows)), [f"over {label(margin['name'])}" for margin in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel("difference of the expected scores")
+    axes.set_xlabel(words_of(result).margin_axis)
 
 
 def draw_table(part: FigureBase, result: Mapping[str, Any]) -> None:

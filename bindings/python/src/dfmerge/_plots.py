@@ -78,10 +78,7 @@ def _course(result: Mapping[str, Any]) -> list[Panel]:
     found = [
         Panel(
             "Progress",
-            "Score of every trial, and the best so far. Hollow: initial design; filled: chosen "
-            f"by the {words.learner}; marks on the axis: far below the others, or no whole score; "
-            "band: 95 % interval of the noise-free score of the trial that the final model expects "
-            "most of so far; dotted line: the chosen trial.",
+            words.progress,
             3.0,
             lambda part: _charts.draw_progress(part, result),
         )
@@ -90,10 +87,8 @@ def _course(result: Mapping[str, Any]) -> list[Panel]:
     if rows:
         found.append(
             Panel(
-                "Margin over merging without a search",
-                "How far the chosen trial's expected score is above plain averaging and the best "
-                "of the simple merges that were evaluated; line: 95 % interval, which takes the "
-                "two scores as independent.",
+                words.margin,
+                words.margin_caption,
                 0.9 + 0.45 * rows,
                 lambda part: _charts_tasks.draw_margins(part, result),
             )

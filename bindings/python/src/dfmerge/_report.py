@@ -62,6 +62,7 @@ _ENDS = {
     "time": "time used up",
     "target": "target reached",
     "improvement": "little left to gain",
+    "complete": "every model tried",
 }
 _LONGEST_OPTION = 300
 
@@ -119,7 +120,8 @@ def render(result: Mapping[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>DFMerge report: {escape(models)}</title><style>{_STYLE}</style></head><body>"
         f"<main><h1>{words_of(result).title}</h1><p class=sub>{escape(models)}</p>"
-        f"{_summary(result)}{_warnings(result)}{_best(result)}{charts}"
+        f"{_summary(result)}{_warnings(result)}{_best(result)}"
+        f"{_soup(result)}{charts}"
         f"{_trials(result)}{_time(result)}{_options(result)}</main>"
         f"<footer>DFMerge {escape(str(result.get('library', '')))}</footer></body></html>\n"
     )
@@ -216,7 +218,7 @@ def _best(result: Mapping[str, Any]) -> str:
          else (escape(str(n)), _number(c)))
         for n, c in best["coefficients"].items()
     ]  # fmt: skip
-    if best.get("exponent") is not None:
+    if best.get("exponent") is not None and not result.get("soup"):
         empty = [""] * max(len(groups) - 1, 0)
         rows.append(("", ("Fisher exponent", _number(best["exponent"]), *empty)))
     head = [words.subject, *([escape(group) for group in groups] or [words.value])]
@@ -233,6 +235,28 @@ def _best(result: Mapping[str, Any]) -> str:
         head = ["Task", "Score", *(["Floor"] if floors else [])]
         out += f"<section><h2>Its scores</h2>{_table(head, scores)}</section>"
     return out if groups else f"<div class=pair>{out}</div>"
+
+
+def _soup(result: Mapping[str, Any]) -> str:
+    """What came of each model of a greedy soup."""
+    soup = result.get("soup")
+    if not soup:
+        return ""
+    rows = []
+    for place, decision in enumerate(soup["decisions"]):
+        # The best model, and one that failed alone, were tried with no other.
+        is_tried = place > 0 and decision["alone"] is not None
+        accepted = decision["accepted"]
+        cells = (
+            escape(str(decision["model"])),
+            _number(decision["alone"]),
+            _number(decision["value"]) if is_tried else "",
+            "first" if accepted and not is_tried else "joined" if accepted else "left out",
+            _number(decision["number"]),
+        )
+        rows.append(("best" if accepted else "", cells))
+    head = ["Model", "Score alone", "Score of the soup with it", "Decision", "Trial"]
+    return f"<section><h2>Decisions</h2>{_table(head, rows)}</section>"
 
 
 def _chart(index: int, panel: Panel) -> str:

@@ -16,10 +16,18 @@ class Result:
     Attributes
     ----------
     coefficients : dict
-        The chosen coefficient of each model; with the option ``groups`` a dict of one per group.
+        The chosen coefficient of each model; with the option ``groups`` a dict of one per group. In
+        a greedy soup its weight in the average: 1/k for each of the k models, 0 for the others.
+    soup : list of str or None
+        The models of a greedy soup, in the order in which they joined; None for other searches.
+    decisions : list of dict or None
+        What came of each model of a greedy soup, in that order, the best model first: model, alone
+        (its score, None where that failed), number (of the trial that decided), value (its score),
+        accepted.
     options : dict or None
-        Of a search of another method's options: what a merge by that method takes to give the
-        chosen candidate again. None for DF-Merge, and where groups have values of their own.
+        Of a search of another method's options, and of a greedy soup: what a merge by that method
+        takes to give the chosen candidate again. None for DF-Merge, and where groups have values of
+        their own.
     exponent : float
         The chosen power of the Fisher weights: 1 is the paper, 0 task arithmetic.
     best_number : int
@@ -35,16 +43,19 @@ class Result:
     feasible : bool
         Whether it keeps all ``floors``; False only where no complete trial does.
     ended : str or None
-        Why the run ended: "trials", "time", "target" or "improvement"; None for one that was
-        stopped.
+        Why the run ended: "trials", "time", "target", "improvement", or "complete" for a greedy
+        soup that has tried every model; None for one that was stopped.
     margin : dict
         How far the chosen trial is above plain averaging (``"average"``) and above the best of the
-        merges without a search that were evaluated (``"baseline"``): name, number, value,
-        difference of the expected scores, and its 95 % interval; None where there is none.
+        merges without a search that were evaluated (``"baseline"``; of a greedy soup the best
+        model alone): name, number, value,
+        difference of the expected scores (in a greedy soup, of the scores), and its 95 % interval;
+        None where there is none.
     pareto : list of int or None
         Numbers of the trials that no other beats on all tasks; None for a single task.
     importance : dict of str to float
-        Each coordinate's share of how much the expected score varies; they sum to 1.
+        Each coordinate's share of how much the expected score varies; they sum to 1. Empty for a
+        greedy soup, as is every finding of a model of the scores.
     trials : list of dict
         Every trial: number, origin, coefficients, exponent, value, scores, state ("complete",
         "subset" or "failed"), seconds.
@@ -65,6 +76,9 @@ class Result:
         self.coefficients = {name: _ordered(best, name, data["groups"]) for name in names}
         self.exponent: float = best["exponent"]
         self.options: dict[str, Any] | None = best["options"]
+        soup = data["soup"] or {}
+        self.soup: list[str] | None = soup.get("models")
+        self.decisions: list[dict[str, Any]] | None = soup.get("decisions")
         self.best_number: int = best["number"]
         self.value: float = best["value"]
         self.scores = {task: float(best["scores"][task]) for task in data["tasks"]}
@@ -78,6 +92,8 @@ class Result:
         self.warnings: list[str] = data["warnings"]
 
     def __repr__(self) -> str:
+        if self.soup is not None:
+            return f"Result(value {self.value:.4f}, soup of {', '.join(self.soup)})"
         shown = ", ".join(f"{name} {_shown(value)}" for name, value in self.coefficients.items())
         return f"Result(value {self.value:.4f}, {shown}, exponent {self.exponent:.3f})"
 

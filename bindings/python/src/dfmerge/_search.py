@@ -33,6 +33,8 @@ def search_options() -> list[dict[str, Any]]:
 class Search:
     """Finds the coefficients of a merge by Bayesian optimisation; candidates are merged in place.
 
+    With ``strategy="greedy_soup"`` it finds out which models to average instead.
+
     Parameters
     ----------
     target : torch.nn.Module or mapping of str to writable arrays
@@ -53,8 +55,14 @@ class Search:
     fisher : callable, optional
         ``fisher(request)`` adds the diagonal Fisher of ``request.model`` to ``request.buffers``;
         :class:`dfmerge.torch.Fisher` is one. Not needed with ``fisher_mode="none"``.
+    strategy : str, optional
+        "bayesian", or "greedy_soup" (arXiv 2203.05482): each model is scored alone; then, from the
+        best to the worst, each joins the average of those before it where that scores strictly
+        higher. Up to 2 M - 1 evaluations of M models, or ``trials`` where that is less. Options
+        that only Bayesian optimisation has are refused.
     tasks : sequence of str, optional
-        Names of the tasks that ``evaluate`` scores. By default one per model, by the models' names.
+        Names of the tasks that ``evaluate`` scores. By default one per model, by the models' names;
+        of a greedy soup, whose models are mostly of one task, a single one, "score".
     evaluate_subset : callable, optional
         Like ``evaluate``, on a fixed part of the data that costs ``subset_share`` of it. It scores
         every candidate first; ``evaluate``, whose scores are of all the data, follows only where
@@ -100,6 +108,7 @@ class Search:
         evaluate: Callable[[Trial], Any] | None = None,
         fisher: Callable[[FisherRequest], None] | None = None,
         *,
+        strategy: str | None = None,
         tasks: Sequence[str] | None = None,
         evaluate_subset: Callable[[Trial], Any] | None = None,
         enqueue: Sequence[Any] | None = None,
@@ -130,11 +139,11 @@ class Search:
                 f"fisher is {fisher!r}, which cannot be called; pass a function or a "
                 "dfmerge.torch.Fisher. The option of that name is called fisher_mode here."
             )
-        is_own = options.get("method") in (None, "df_merge")
+        is_soup = strategy == "greedy_soup"
+        is_own = not is_soup and options.get("method") in (None, "df_merge")
         if fisher is not None and not is_own:
-            raise TypeError(
-                f"method {options['method']!r} takes no Fisher values; leave fisher out"
-            )
+            taker = f"strategy {strategy!r}" if is_soup else f"method {options['method']!r}"
+            raise TypeError(f"{taker} takes no Fisher values; leave fisher out")
         if fisher is None and is_own and fisher_mode != "none" and options.get("exponent") != 0:
             raise TypeError(
                 "this search needs Fisher values: pass fisher=..., or fisher_mode='none'"
@@ -146,7 +155,8 @@ class Search:
                 "candidate on a part of the data, and what that costs as a share of evaluate"
             )
         self.models = list(models)
-        self.tasks = list(tasks) if tasks is not None else list(self.models)
+        usual = ["score"] if is_soup else self.models
+        self.tasks = list(usual if tasks is None else tasks)
         self.journal = None if journal is None else os.fspath(journal)
         self._found: Found | None = None
         self._resume = resume
@@ -167,6 +177,8 @@ class Search:
         self._base = lend(source, "base", self._target.aliases)
         self._sources = [lend(model, name, self._target.aliases) for name, model in models.items()]
         settings = dict(options, tasks=self.tasks)
+        if strategy is not None:
+            settings["strategy"] = strategy
         if fisher_mode is not None:
             settings["fisher"] = fisher_mode
         if target_score is not None:
@@ -187,7 +199,8 @@ class Search:
         for text in description["warnings"]:
             warnings.warn(text, stacklevel=2)
         self._has_run = False
-        self._total = int(options.get("trials", _default_trials()))
+        self._total = int(description["options"]["trials"])
+        self._title = "greedy soup" if is_soup else "DF-Merge"
 
     def _made(self) -> Handle:
         handles = [owner.handle.value for owner in self._sources]
@@ -272,7 +285,8 @@ class Search:
         Parameters
         ----------
         coefficients : mapping
-            A number for each model, or a mapping from group to number.
+            A number for each model, or a mapping from group to number. In a greedy soup the weights
+            of an average, which are divided by their sum.
         exponent : float
             Power of the Fisher weights.
         """
@@ -290,7 +304,7 @@ class Search:
         """Call into the library with the callbacks in place."""
         self._target.check()
         self._target.mark(None)
-        bar = Progress(self._shown and function is lib.dfm_search_run, self._total)
+        bar = Progress(self._shown and function is lib.dfm_search_run, self._total, self._title)
         self._cancel.reset()
         with Interruptible(self._cancel) as guard:
             call = Call(guard, calls_back=True)
@@ -334,7 +348,3 @@ class Search:
             "a Search belongs to its process and target and cannot be copied or pickled; make "
             "another one, or continue its journal elsewhere"
         )
-
-
-def _default_trials() -> int:
-    return next(int(option["default"]) for option in search_options() if option["name"] == "trials")

@@ -2,8 +2,8 @@ import DFMergeBO
 import DFMergeCore
 
 /// Events of a search's journal, in the order in which they appear:
-///   search    once: format, library, options, models, names of the groups, fingerprint of the
-///             weights, and of the target's dtypes
+///   search    once: format, library, strategy (of a greedy soup), options, models, names of the
+///             groups, fingerprint of the weights, and of the target's dtypes
 ///   session   each time the journal is opened; not reproduced by a resumed run
 ///   trial     before an evaluation: number, origin, point, coefficients, exponent, and what the
 ///             stopping rule found

@@ -174,7 +174,8 @@ public func dfm_search_run(
 }
 
 /// The result of a run as JSON: options, trials, best, why it ended, margin over baselines, Pareto
-/// front of the tasks, slices, length-scales, importance, times, warnings.
+/// front of the tasks, slices, length-scales, importance, times, warnings; of a greedy soup (option
+/// strategy) its models and what was decided of each.
 /// After a run that was stopped: the best of the trials that were finished.
 ///
 /// - Parameter search: [in] [borrowed] The search.

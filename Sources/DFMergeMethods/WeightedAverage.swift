@@ -9,7 +9,8 @@ package struct WeightedAverage: MergeMethod {
     formula: "theta = sum(w_m theta_m) / sum(w_m)    (normalize = false: no division)",
     summary:
       "The plainest merge: equal weights give the uniform soup. One model with weight 1 is "
-      + "returned bit for bit. Needs no base and no data.",
+      + "returned bit for bit. Needs no base and no data. Which models to average, a search with the "
+      + "strategy greedy_soup finds out.",
     source: "Wortsman et al. 2022 (arXiv 2203.05482). No deviations.",
     needsBase: false, needsFisher: false,
     options: [

@@ -85,6 +85,20 @@ def test_continues_where_it_stopped(work: Workplace) -> None:
     assert short["ended"] == "trials" and short["soup"]["models"] == ["c", "b"]
 
 
+def test_a_kill_between_two_lines_of_the_journal_loses_nothing(work: Workplace) -> None:
+    command = scorer(work, m=0.5, c=0.7, b=0.6, bc=0.75, bcm=0.8)
+    whole = work.json(*SOUP, *command)
+    path = work.folder / "out.search/journal.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    kinds = [json.loads(line)["event"]["type"] for line in lines]
+    # A candidate that was queued and not asked for, one that was not scored, and one that was.
+    for kind in ("enqueue", "ask", "result"):
+        last = len(kinds) - 1 - kinds[::-1].index(kind)
+        path.write_text("".join(lines[: last + 1]))
+        result = work.json(*SOUP, *command)
+        assert result["soup"] == whole["soup"] and len(result["trials"]) == 5
+
+
 def test_a_folder_belongs_to_its_strategy(work: Workplace) -> None:
     command = scorer(work, m=0.5)
     work.run(*SOUP, "--trials", "1", *command)

@@ -142,7 +142,8 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
       + "\(copied) copied"
     if !added.isEmpty { counts += ", \(added.count) added" }
     if !ties.isEmpty {
-      counts += ", \(ties.count) with the values of \(Set(ties.values).count) other\(Set(ties.values).count == 1 ? "" : "s")"
+      counts +=
+        ", \(ties.count) with the values of \(Set(ties.values).count) other\(Set(ties.values).count == 1 ? "" : "s")"
     }
     if leftOut > 0 { counts += ", \(leftOut) left out" }
     if !problems.isEmpty { counts += ", \(problems.count) refused" }

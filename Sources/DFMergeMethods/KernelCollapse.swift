@@ -8,12 +8,14 @@ package struct KernelCollapse: MergeMethod {
   package static let info = MethodInfo(
     id: "collapse",
     title: "Majority Kernels, collapsed",
-    formula: "theta = sum(p_i theta_1[i] over i = 0 ... e - 1);  p_i = w_i / sum(w), 1 / e by default",
+    formula:
+      "theta = sum(p_i theta_1[i] over i = 0 ... e - 1);  p_i = w_i / sum(w), 1 / e by default",
     summary:
       "Turns a model whose tensors are e copies each, [e, ...], into the model of plain tensors, "
-      + "[...], that it was trained to be: the mean of the copies. Name the expanded tensors in the "
-      + "option tensors where only some are; by default every tensor with an axis and elements is "
-      + "taken for one. Tensors keep their names. dfmerge.torch.MajorityKernels trains such a model.",
+      + "[...], that it was trained to be: the mean of the copies. The option tensors names what is "
+      + "expanded; by default that is what dfmerge.torch.MajorityKernels calls it, which trains such "
+      + "models. Every other tensor stays as it is. Tensors keep their names: the module's deploy() "
+      + "gives those of a plain model too.",
     source:
       "Majority Kernels (arXiv 2402.05033). No code of the authors was found to compare with: that a "
       + "kernel is stored as [e, ...], that p is drawn from the simplex in training and that the mean "
@@ -22,14 +24,16 @@ package struct KernelCollapse: MergeMethod {
     changesShapes: true, gathersTensors: true, keepsEqualModels: false,
     options: [
       OptionSchema(
-        "tensors", .names, default: .array([.string("*")]),
-        "Names of the expanded tensors; '*' stands for any characters, '?' for one. Others stay as "
-          + "they are."),
+        "tensors", .names, default: .array([.string("*.parametrizations.*.original")]),
+        "Names of the expanded tensors; '*' stands for any characters, '?' for one."),
       OptionSchema(
         "weights", .structured("a list of e numbers of 0 or more, one for each copy"),
         default: .null, varies: false,
         "What each copy counts, divided by their sum; null is the mean."),
     ])
+
+  /// More copies than anybody trains: such a first axis is of something else.
+  private static let mostCopies = 1024
 
   private let names: [String]
   /// Nil for the mean.
@@ -59,10 +63,15 @@ package struct KernelCollapse: MergeMethod {
   }
 
   package func assembly(of outline: TensorOutline) throws(DFMergeError) -> TensorAssembly {
+    guard names.contains(where: { TensorName.matches(outline.name, $0) }) else {
+      return .elementwise
+    }
     let sizes = outline.shape.dimensions
-    guard let copies = sizes.first, copies > 0,
-      names.contains(where: { TensorName.matches(outline.name, $0) })
-    else { return .elementwise }
+    guard let copies = sizes.first, 1...KernelCollapse.mostCopies ~= copies else {
+      return .refused(
+        "'\(outline.name)' is \(outline.shape), which is not 1 to \(KernelCollapse.mostCopies) copies "
+          + "of a tensor; name the expanded tensors in the option 'tensors'")
+    }
     if let weights, weights.count != copies {
       return .refused(
         "'\(outline.name)' is \(outline.shape), \(copies) copies, and the option 'weights' has "

@@ -95,7 +95,10 @@ extension MergeRecord {
   private var perModel: [(name: String, values: [JSONValue])] {
     options.sorted { $0.key < $1.key }.compactMap { name, value in
       switch value {
-      case .array(let values) where values.count == models.count: (name, values)
+      // Texts are a list of names, which may happen to be as many.
+      case .array(let values)
+      where values.count == models.count && !values.contains { $0.stringValue != nil }:
+        (name, values)
       case .object(let members) where Set(members.keys) == Set(models.map(\.label)):
         (name, models.map { members[$0.label] ?? .null })
       default: nil

@@ -59,7 +59,7 @@ package struct MergeResources: Sendable {
       if readsFiles, view.stored != nil { fromFiles &+= total }
     }
     for entry in plan.entries {
-      if entry.whole != nil {
+      if !entry.isPlain {
         for view in entry.operands { count(view, bytes: view.byteCount) }
         continue
       }

@@ -47,6 +47,8 @@ package struct MergeRecord: Sendable {
   package let seed: UInt64?
   /// What the method found, by name; known once the weights are written.
   package var figures: [String: Double] = [:]
+  /// Tensors of the result that have the values of another one: its name, by theirs.
+  package var ties: [String: String] = [:]
 
   package init(
     method: String, title: String, formula: String, options: [String: JSONValue], base: Input?,
@@ -71,11 +73,12 @@ package struct MergeRecord: Sendable {
   package static let cardName = "README.md"
 
   /// The merge as JSON text, indented: `format`, `format_version` (1), `library_version`, `method`,
-  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`. Members without a value are null.
+  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`, and `ties` where
+  /// there are some. Members without a value are null.
   /// Paths stand as they were given; look at them before you publish the file.
   /// - Throws: `.nonFinite` for an option that is no number.
   package func recipe() throws(DFMergeError) -> [UInt8] {
-    let members: [(String, JSONValue)] = [
+    var members: [(String, JSONValue)] = [
       ("format", .string("dfmerge.recipe")), ("format_version", .int(1)),
       ("library_version", .string(DFMergeVersion.string)), ("method", .string(method)),
       ("options", .object(options)), ("base", base?.json ?? .null),
@@ -85,6 +88,9 @@ package struct MergeRecord: Sendable {
       ("seed", seed.map { .string(String($0)) } ?? .null),
       ("figures", .object(figures.mapValues(MergeRecord.number))),
     ]
+    if !ties.isEmpty {
+      members.append(("ties", .object(ties.mapValues(JSONValue.string))))
+    }
     return Array((try MergeRecord.indented(members, depth: 0) + "\n").utf8)
   }
 

@@ -32,7 +32,7 @@ extension MergeRecord {
 
         \(try table())
 
-        """ + (try settings()) + """
+        """ + (try settings()) + shared + """
         ## How to make it again
 
         `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs.\(unnamed)
@@ -43,6 +43,21 @@ extension MergeRecord {
 
         """
     return Array(text.utf8)
+  }
+
+  /// Which tensors are stored more than once.
+  private var shared: String {
+    guard !ties.isEmpty else { return "" }
+    let firsts = Set(ties.values).count
+    return """
+      ## Shared tensors
+
+      \(ties.count) tensor\(ties.count == 1 ? " has" : "s have") the values of \(firsts) other\
+      \(firsts == 1 ? "" : "s"), so that a program may store each of them once: `ties` in \
+      `\(MergeRecord.recipeName)` says which, by name.
+
+
+      """
   }
 
   /// What to do about inputs that no path names.
@@ -80,7 +95,10 @@ extension MergeRecord {
   private var perModel: [(name: String, values: [JSONValue])] {
     options.sorted { $0.key < $1.key }.compactMap { name, value in
       switch value {
-      case .array(let values) where values.count == models.count: (name, values)
+      // Texts are a list of names, which may happen to be as many.
+      case .array(let values)
+      where values.count == models.count && !values.contains { $0.stringValue != nil }:
+        (name, values)
       case .object(let members) where Set(members.keys) == Set(models.map(\.label)):
         (name, models.map { members[$0.label] ?? .null })
       default: nil

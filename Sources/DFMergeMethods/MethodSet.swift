@@ -23,8 +23,11 @@ package struct MethodSet: Sendable {
 
   /// The method of tensor number `entry`.
   package subscript(entry: Int) -> any MergeMethod {
-    places.isEmpty ? instances[0] : instances[places[entry]]
+    instances[instance(of: entry)]
   }
+
+  /// Which instance tensor number `entry` has.
+  package func instance(of entry: Int) -> Int { places.isEmpty ? 0 : places[entry] }
 
   /// The most statistics that an instance asks for.
   package var placeCount: Int { instances.reduce(0) { max($0, $1.statistics.count) } }
@@ -69,7 +72,7 @@ package struct MethodSet: Sendable {
   package func instances(of entries: [Int]) -> [(any MergeMethod, [Int])] {
     var byInstance: [Int: [Int]] = [:]
     for (place, entry) in entries.enumerated() {
-      byInstance[places.isEmpty ? 0 : places[entry], default: []].append(place)
+      byInstance[instance(of: entry), default: []].append(place)
     }
     return byInstance.map { (instances[$0.key], $0.value) }
   }

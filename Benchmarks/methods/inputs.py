@@ -16,8 +16,9 @@ import dfmerge
 MEDIUM = Architecture(
     "medium", hidden=768, intermediate=3072, layers=12, heads=12, vocabulary=32000
 )
-#: Matrices that are factorised in a second. A large vocabulary takes minutes, to show the same.
-NARROW = Architecture("narrow", hidden=512, intermediate=1536, layers=2, heads=8, vocabulary=1024)
+#: Matrices of one size, so that all threads have the largest at a time, as a plan takes it, and
+#: small, for a large vocabulary takes minutes to factorise and shows the same.
+NARROW = Architecture("narrow", hidden=640, intermediate=640, layers=2, heads=10, vocabulary=640)
 #: Layers of the adapters, with the sizes of their output and input, and their rank.
 ADAPTED = {f"layers.{number}.proj": (1024, 1536) for number in range(8)}
 RANK = 16

@@ -35,7 +35,7 @@ def write_adapter(folder: Path, factors: Factors, rank: int, alpha: int) -> Path
     folder.mkdir(parents=True, exist_ok=True)
     dfmerge.save(factors, folder / WEIGHTS)
     layers = {name.removeprefix(PREFIX).partition(".lora_")[0] for name in factors}
-    config = {
+    config: dict[str, Any] = {
         "peft_type": "LORA", "task_type": None, "base_model_name_or_path": "base", "r": rank,
         "lora_alpha": alpha, "lora_dropout": 0.0, "bias": "none", "inference_mode": True,
         "target_modules": sorted(layers), "use_dora": False, "use_rslora": False,

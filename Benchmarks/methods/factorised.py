@@ -40,13 +40,15 @@ class Matrices:
 def polar(a: Tensor) -> Tensor:
     """The orthogonal polar factor."""
     u, _, v = torch.linalg.svd(a, full_matrices=False)
-    return u @ v
+    factor: Tensor = u @ v
+    return factor
 
 
 def iso_c(changes: list[Tensor]) -> Tensor:
     """mean(s) U V^T of the summed changes."""
     u, s, v = torch.linalg.svd(sum(changes), full_matrices=False)
-    return s.mean() * (u @ v)
+    change: Tensor = s.mean() * (u @ v)
+    return change
 
 
 def iso_cts(changes: list[Tensor], common: float = 0.8) -> Tensor:

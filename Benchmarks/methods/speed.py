@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,8 @@ def in_memory(speed: Speed, methods: list[Called]) -> None:
             arguments = method.arguments(inputs) | {"out": out, "threads": speed.threads}
             plan = dfmerge.plan(**arguments, estimate=False)
             moved = plan["bytes_read"] + plan["bytes_written"]
-            found = speed.turns(
-                {
-                    "triad": triad.gigabytes_per_second,
-                    "merge": lambda arguments=arguments: _seconds(arguments),
-                }
-            )
+            merge = partial(_seconds, arguments)
+            found = speed.turns({"triad": triad.gigabytes_per_second, "merge": merge})
             ratios = [
                 seconds * bandwidth * 1e9 / moved
                 for seconds, bandwidth in zip(found["merge"], found["triad"], strict=True)
@@ -94,12 +91,8 @@ def from_files(speed: Speed, methods: list[Called]) -> None:
                 used, plan["file_bytes_read"], speed.folder / "moved.partial",
                 plan["bytes_written"], speed.threads,
             )  # fmt: skip
-            found = speed.turns(
-                {
-                    "moving": moving.seconds,
-                    "merge": lambda arguments=arguments: _seconds(arguments),
-                }
-            )
+            merge = partial(_seconds, arguments)
+            found = speed.turns({"moving": moving.seconds, "merge": merge})
             ratios = [a / b for a, b in zip(found["merge"], found["moving"], strict=True)]
             note = f"{median(found['merge']):.3f} s over {median(found['moving']):.3f} s"
             speed.over_bound(method, f"files {dtype}", ratios, note)

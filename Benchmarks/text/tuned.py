@@ -42,7 +42,7 @@ def tuned(bench: Bench, name: str) -> None:
     given: dict[str, Any] = {"grams": _grams(bench)} if method.grams else {}
     trace = _trace(bench, name, method, given) if method.option else []
     options = dict(method.options)
-    details: dict[str, Any] = {"evaluations": len(trace) or 1}
+    details: dict[str, Any] = {"evaluations": len(trace)}
     if trace:
         # The first of equal scores.
         best = max(trace, key=lambda point: point[1])[0]
@@ -116,7 +116,7 @@ def _per_task(bench: Bench, name: str) -> None:
             scores[task] = texts.accuracy(bench.module, split)
     seconds = time.perf_counter() - start
     measured = cost(bench, name, {"task": next(iter(bench.tasks))})
-    bench.results.put(name, own["val"], own["test"], evaluations=1, seconds=seconds, cost=measured)
+    bench.results.put(name, own["val"], own["test"], evaluations=0, seconds=seconds, cost=measured)
 
 
 def _grams(bench: Bench) -> dict[str, Weights]:

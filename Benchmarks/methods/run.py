@@ -5,7 +5,7 @@
 A base and three models. Parts:
 
 in-memory, files
-    126 M parameters. The bound of a merge is the time of moving the bytes that `dfmerge.plan`
+    75 M parameters. The bound of a merge is the time of moving the bytes that `dfmerge.plan`
     counts, all passes included: in memory at STREAM triad's bandwidth, from files to files as long
     as reading and writing as many bytes takes, both measured in turns with the merge.
 factorised

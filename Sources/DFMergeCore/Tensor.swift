@@ -108,7 +108,7 @@ public final class AlignedBuffer: @unchecked Sendable {
 
   /// From here on the system is asked itself: the allocator of C keeps blocks of up to 32 MiB that
   /// were freed, in each of several arenas, and the process never shrinks.
-  private static let leastMapped = 8 << 20
+  private static let leastMapped = 1 << 20
 
   /// - Throws: `.outOfMemory` when `byteCount` is negative or cannot be had.
   public init(byteCount: Int) throws(DFMergeError) {

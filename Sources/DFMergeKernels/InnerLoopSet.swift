@@ -118,9 +118,14 @@ protocol InnerLoopSet {
   static func draws(
     into out: UnsafeMutablePointer<UInt32>, n: Int, seed: UInt64, stream: UInt64, first: UInt64
   )
-  static func key(at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> UInt64
+  static func key(
+    at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool, below: UnsafeMutablePointer<Int64>
+  ) -> UInt64
+  static func rank(
+    _ keys: UnsafePointer<UInt32>, n: Int, into ranks: UnsafeMutablePointer<UInt32>,
+    items: UnsafeMutablePointer<UInt64>, tables: UnsafeMutablePointer<UInt32>, bits: Int
+  ) -> Bool
   static func orderKeys(of values: UnsafeMutableRawPointer, n: Int, wide: Bool) -> Int
-  static func countBelow(_ key: UInt64, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> Int
   static func keep(
     _ d: UnsafeMutablePointer<Double>, from low: UInt64, to high: UInt64,
     keys: UnsafeRawPointer, n: Int, wide: Bool

@@ -97,6 +97,10 @@ protocol InnerLoopSet {
     _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
     shift: Int, upper: UInt64, rounds: Bool, n: Int
   ) -> Int
+  static func countOrdered(
+    _ values: UnsafePointer<Double>, into counts: UnsafeMutablePointer<UInt32>, shift: Int,
+    bits: Int, upper: UInt64, n: Int, wide: Bool
+  ) -> Int
   static func drop(
     _ x: UnsafeRawPointer, base: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int,
     width: Int, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64

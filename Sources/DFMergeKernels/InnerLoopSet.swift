@@ -149,6 +149,10 @@ protocol InnerLoopSet {
     _ d: UnsafeMutablePointer<Double>, above threshold: Double, values: UnsafePointer<Double>,
     n: Int
   )
+  static func countAbove(
+    _ first: Double, _ second: Double, of x: dfmk_input, minus b: dfmk_input, n: Int,
+    into found: UnsafeMutablePointer<Int64>
+  )
   static func balances(
     into out: UnsafeMutablePointer<Double>, _ tau: UnsafePointer<Double>, stride: Int, count: Int,
     model: Int, n: Int, numbers: UnsafePointer<Double>, shift: Double, rounds: Bool, kind: Int

@@ -56,6 +56,19 @@ struct RankedTests {
     }
   }
 
+  @Test(arguments: mergeable)
+  func countsAboveLimits(dtype: DType) {
+    for count in [0, 1, 15, 16, 17, 333] {
+      let model = Numbers(sample(count, seed: 8), dtype, misalignment: 1)
+      let base = Numbers(sample(count, seed: 9), dtype)
+      let sizes = (0..<count).map { abs(model[$0] - base[$0]) }
+      let found = Kernels.countsAbove(
+        (0, 0.7), model.elements, base: base.elements, count: count)
+      #expect(found.0 == sizes.count { $0 > 0 })
+      #expect(found.1 == sizes.count { $0 > 0.7 })
+    }
+  }
+
   @Test func everyMixOfTypes() {
     for input in mergeable {
       for base in mergeable {

@@ -30,11 +30,8 @@ struct StatisticsPass {
     case .fisherSumOfSquares: BlockSums.byteCount(plan, width: plan.modelNames.count)
     case .sums(let request): BlockSums.byteCount(plan, width: request.count)
     case .taskVectorThreshold: plan.entries.count * plan.modelNames.count * 16
-    case .taskVectorRanks(let request): plan.entries.count * request.count * 16
-    case .ranks(let request):
-      // The threads' counters are added up in one more set.
+    case .taskVectorRanks(let request), .ranks(let request):
       plan.entries.count * request.count * 16
-        + KeySelection.Digit.byteCount(isWide: plan.entries.contains(where: \.isWide))
     }
   }
 

@@ -39,31 +39,14 @@ package struct MethodSet: Sendable {
     return place < own.count ? own[place] : nil
   }
 
-  /// What is found by passes of its own at a place of the statistics: what instances ask for alike
-  /// once, and all sums together.
-  package func passes(at place: Int) -> [ModelStatistic] {
-    var found: [ModelStatistic] = []
+  /// What is found at a place of the statistics, by the passes that find it: what instances ask for
+  /// alike once.
+  package func passes(at place: Int) -> [JointStatistics] {
+    var found: [JointStatistics] = []
     for instance in instances where place < instance.statistics.count {
       let statistic = instance.statistics[place]
-      if case .sums(let request) = statistic {
-        let shared = found.firstIndex {
-          if case .sums(let other) = $0 {
-            other.ofWholeUnits == request.ofWholeUnits
-          } else {
-            false
-          }
-        }
-        guard let shared else {
-          found.append(statistic)
-          continue
-        }
-        // The one that takes most memory stands for all.
-        if case .sums(let other) = found[shared], other.count < request.count {
-          found[shared] = statistic
-        }
-      } else if !found.contains(statistic) {
-        found.append(statistic)
-      }
+      let hasJoined = found.indices.contains { found[$0].join(statistic) }
+      if !hasJoined { found.append(JointStatistics(statistic)) }
     }
     return found
   }

@@ -92,7 +92,8 @@ let package = Package(
     .target(
       name: "DFMergeEngine",
       dependencies: [
-        "CDFMergeShims", "DFMergeCore", "DFMergeKernels", "DFMergeIO", "DFMergeMethods",
+        "CDFMergeShims", "DFMergeCore", "DFMergeKernels", "DFMergeLinearAlgebra", "DFMergeIO",
+        "DFMergeMethods",
       ]),
     .target(
       name: "DFMerge",

@@ -32,6 +32,18 @@ extern thread_local const dfmd_loops *loops;
 /* How many right singular vectors BDCSVD finds, of the largest values. */
 extern thread_local Eigen::Index wanted_vectors;
 
+/* The flag that this thread watches, or null. */
+extern thread_local const int32_t *flag;
+
+/* Thrown where a flag was found raised: only to `guarded`. */
+struct Stopped {};
+
+/* Called between steps of a few ms at most: what the loops below compute, and no loop of Eigen's
+ * own takes longer. */
+inline void go_on() {
+    if (dfmd_is_raised(flag)) throw Stopped();
+}
+
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 using Index = Eigen::Index;
@@ -39,12 +51,13 @@ using Index = Eigen::Index;
 using Given = Eigen::Map<const Matrix>;
 using Result = Eigen::Map<Matrix>;
 
-/* c += alpha a b; throws std::bad_alloc. */
+/* c += alpha a b; throws std::bad_alloc and Stopped. */
 inline void multiply(Index rows, Index depth, Index columns, double alpha, dfmd_operand a,
                      dfmd_operand b, double *c, Index stride) {
     if (rows <= 0 || depth <= 0 || columns <= 0) return;
     Vector packed(dfmd_packed_count(rows, depth, columns));
-    loops->multiply(rows, depth, columns, alpha, a, b, c, stride, packed.data());
+    loops->multiply(rows, depth, columns, alpha, a, b, c, stride, packed.data(), flag);
+    go_on();
 }
 
 inline dfmd_operand operand(const double *data, Index stride, bool by_rows) {
@@ -80,6 +93,7 @@ struct general_matrix_vector_product<Index, double, const_blas_data_mapper<doubl
                     const const_blas_data_mapper<double, Index, ColMajor> &left,
                     const const_blas_data_mapper<double, Index, RowMajor> &right, double *result,
                     Index, double alpha) {
+        dfmerge_dense::go_on();
         dfmerge_dense::loops->multiply_vector(rows, columns, alpha, left.data(), left.stride(),
                                               right.data(), right.stride(), result);
     }
@@ -94,6 +108,7 @@ struct general_matrix_vector_product<Index, double, const_blas_data_mapper<doubl
                     const const_blas_data_mapper<double, Index, RowMajor> &left,
                     const const_blas_data_mapper<double, Index, ColMajor> &right, double *result,
                     Index step, double alpha) {
+        dfmerge_dense::go_on();
         dfmerge_dense::loops->multiply_transposed(columns, rows, alpha, left.data(), left.stride(),
                                                   right.data(), result, step);
     }
@@ -140,13 +155,34 @@ struct product_triangular_matrix_matrix<double, Index, Mode, false, LeftOrder, L
     }
 };
 
+/* Eigen's own loops, which the reduction to a tridiagonal matrix calls for each column. */
+template <typename Index, int UpLo>
+struct selfadjoint_matrix_vector_product<double, Index, ColMajor, UpLo, false, false,
+                                         Specialized> {
+    static void run(Index size, const double *matrix, Index stride, const double *vector,
+                    double *result, double alpha) {
+        dfmerge_dense::go_on();
+        selfadjoint_matrix_vector_product<double, Index, ColMajor, UpLo, false, false,
+                                          BuiltIn>::run(size, matrix, stride, vector, result,
+                                                        alpha);
+    }
+};
+
 }  // namespace internal
+
+/* As it was; the iterations for eigenvalues call it between two columns. */
+template <>
+inline void JacobiRotation<double>::makeGivens(const double &p, const double &q, double *r) {
+    dfmerge_dense::go_on();
+    makeGivens(p, q, r, internal::false_type());
+}
 
 /* The same sum, in eight lanes. */
 template <>
 inline double BDCSVD<MatrixXd>::secularEq(double mu, const ArrayRef &z, const ArrayRef &far,
                                           const IndicesRef &index, const ArrayRef &near,
                                           double shift) {
+    dfmerge_dense::go_on();
     const Index count = index.size();
     const bool dense = count == 0 || index(count - 1) == count - 1;
     return dfmerge_dense::loops->secular(count, dense ? nullptr : index.data(), z.data(),

@@ -19,7 +19,10 @@ int32_t guarded(int32_t level, Work work) noexcept {
     (void)level;
 #endif
     try {
+        go_on();
         return work();
+    } catch (const Stopped &) {
+        return DFMD_STOPPED;
     } catch (const std::bad_alloc &) {
         return DFMD_NO_MEMORY;
     } catch (...) {

@@ -1,6 +1,7 @@
 #ifndef DFMERGE_DENSE_LOOPS_H
 #define DFMERGE_DENSE_LOOPS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The loops that take the time of a factorisation, compiled once per CPU level from loops_body.h.
@@ -32,9 +33,10 @@ enum {
 
 typedef struct {
     /** c += alpha a b, c being rows x columns with `stride` between its columns. `packed` has room
-     * for dfmd_packed_count(rows, depth, columns) numbers. */
+     * for dfmd_packed_count(rows, depth, columns) numbers. Returns early where `flag` is raised. */
     void (*multiply)(int64_t rows, int64_t depth, int64_t columns, double alpha, dfmd_operand a,
-                     dfmd_operand b, double *c, int64_t stride, double *packed);
+                     dfmd_operand b, double *c, int64_t stride, double *packed,
+                     const int32_t *flag);
     /** y += alpha a x, a being rows x columns; x has `step` between its elements. */
     void (*multiply_vector)(int64_t rows, int64_t columns, double alpha, const double *a,
                             int64_t stride, const double *x, int64_t step, double *y);
@@ -52,6 +54,11 @@ extern const dfmd_loops dfmd_loops_baseline;
 extern const dfmd_loops dfmd_loops_v3;
 extern const dfmd_loops dfmd_loops_v4;
 #endif
+
+/** Whether a flag, null for none, was raised by dfmd_raise. */
+static inline int dfmd_is_raised(const int32_t *flag) {
+    return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0;
+}
 
 static inline int64_t dfmd_packed_count(int64_t rows, int64_t depth, int64_t columns) {
     int64_t deep = depth < DFMD_DEPTH ? depth : DFMD_DEPTH;

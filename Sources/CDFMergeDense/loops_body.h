@@ -110,7 +110,7 @@ static void NAMED(tile)(int64_t depth, const double *a, const double *b, double 
 
 static void NAMED(multiply)(int64_t rows, int64_t depth, int64_t columns, double alpha,
                             dfmd_operand a, dfmd_operand b, double *c, int64_t stride,
-                            double *packed) {
+                            double *packed, const int32_t *flag) {
     for (int64_t j0 = 0; j0 < columns; j0 += DFMD_BLOCK_COLUMNS) {
         int64_t wide = columns - j0 < DFMD_BLOCK_COLUMNS ? columns - j0 : DFMD_BLOCK_COLUMNS;
         for (int64_t k0 = 0; k0 < depth; k0 += DFMD_DEPTH) {
@@ -120,6 +120,7 @@ static void NAMED(multiply)(int64_t rows, int64_t depth, int64_t columns, double
             double *left =
                 packed + deep * ((wide + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS);
             for (int64_t i0 = 0; i0 < rows; i0 += DFMD_BLOCK_ROWS) {
+                if (dfmd_is_raised(flag)) return;
                 int64_t high = rows - i0 < DFMD_BLOCK_ROWS ? rows - i0 : DFMD_BLOCK_ROWS;
                 NAMED(pack_rows)(a.data + i0 * a.row_step + k0 * a.column_step, a.row_step,
                                  a.column_step, high, deep, left);

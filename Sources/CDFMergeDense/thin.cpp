@@ -4,6 +4,7 @@ namespace dfmerge_dense {
 
 thread_local const dfmd_loops *loops = &dfmd_loops_baseline;
 thread_local Index wanted_vectors = 0;
+thread_local const int32_t *flag = nullptr;
 
 /* S_1 / S_k up to which A V / S stands for the left vectors: they are orthogonal to 2e-11. */
 static const double well_conditioned = 1e5;
@@ -97,3 +98,7 @@ Matrix Thin::polar(double cutoff) const {
 }
 
 }  // namespace dfmerge_dense
+
+extern "C" void dfmd_watch(const int32_t *flag) { dfmerge_dense::flag = flag; }
+
+extern "C" void dfmd_raise(int32_t *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }

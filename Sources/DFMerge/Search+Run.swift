@@ -104,11 +104,12 @@ extension Search {
     trials.append(record)
   }
 
-  /// Merges and scores. What goes wrong with the numbers is a failed trial; what goes wrong with
-  /// the host ends the run.
+  /// Merges and scores. What goes wrong with the numbers is a failed trial, and so is a candidate that
+  /// the method refuses; what goes wrong with the host ends the run.
   private func evaluate(
     _ candidate: Candidate, _ number: Int, _ host: any SearchHost
   ) throws(DFMergeError) -> (outcome: TrialRecord.Outcome, subset: Scores?) {
+    if let refusal = try refusal(of: candidate) { return (.failed(refusal), nil) }
     do throws(DFMergeError) {
       try apply(candidate, host: host)
     } catch  where error.code == .nonFinite {

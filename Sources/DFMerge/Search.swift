@@ -145,9 +145,7 @@ public final class Search {
         "A candidate needs \(space.bounds.count) finite coefficients and an exponent from "
           + "0 to 1; it has \(candidate.coefficients) and \(candidate.exponent).")
     }
-    let table = groups.groups.indices.map { group in
-      parameters.indices.map { candidate.coefficients[$0 * groups.count + group] }
-    }
+    let table = table(of: candidate)
     let other: MethodSet?
     if options.strategy == .greedySoup {
       other = MethodSet(try SoupAverage(weights: candidate.coefficients))
@@ -170,6 +168,23 @@ public final class Search {
     let method = DFMergeCombine(
       coefficients: table, epsilon: options.epsilon, exponent: candidate.exponent)
     try write(MethodSet(method), lookups, host)
+  }
+
+  /// The coefficients of each group.
+  private func table(of candidate: Candidate) -> [[Double]] {
+    groups.groups.indices.map { group in
+      parameters.indices.map { candidate.coefficients[$0 * groups.count + group] }
+    }
+  }
+
+  /// Why another method does not take a candidate's options together; nil where it does.
+  func refusal(of candidate: Candidate) throws(DFMergeError) -> String? {
+    do throws(DFMergeError) {
+      _ = try searched?.methods(table(of: candidate), groups: groups.assignment)
+      return nil
+    } catch  where error.code == .invalidOption {
+      return error.message
+    }
   }
 
   /// Merges into the target. The host hears of it about fifty times a second: for a binding, that

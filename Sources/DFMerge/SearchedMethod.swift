@@ -80,10 +80,15 @@ struct SearchedMethod: Sendable {
         "is empty; name what method '\(id)' is to be tuned by, such as {\"density\": [0.1, 0.9]}")
     }
     parameters = found
-    // The ends are the values that the method is most likely to refuse.
+    let given = Set(found.map(\.option))
+    // Each option by itself: which values go together is known of a candidate only.
     for end in [\ClosedRange<Double>.lowerBound, \.upperBound] {
-      _ = try MethodRegistry.resolve(
-        id, options: json(found.map { $0.range[keyPath: end] }), models: models)
+      let ends = json(found.map { $0.range[keyPath: end] }).objectValue ?? [:]
+      for option in method.info.options where given.contains(option.name) {
+        _ = try OptionValues(
+          .object([option.name: ends[option.name] ?? .null]), schema: [option],
+          owner: "method '\(id)'", models: models)
+      }
     }
   }
 
@@ -99,7 +104,9 @@ struct SearchedMethod: Sendable {
   func json(_ values: [Double]) -> JSONValue {
     var members = fixed
     for (parameter, value) in zip(parameters, values) {
-      let number = parameter.isWhole ? JSONValue.int(Int64(value.rounded())) : .double(value)
+      // What is too large for a whole number is left for the option's limits to refuse.
+      let whole = parameter.isWhole ? Int64(exactly: value.rounded()) : nil
+      let number = whole.map(JSONValue.int) ?? .double(value)
       guard let model = parameter.model else {
         members[parameter.option] = number
         continue
@@ -112,6 +119,7 @@ struct SearchedMethod: Sendable {
   }
 
   /// The method for a candidate.
+  /// - Throws: `.invalidOption` for options that the method does not take together.
   /// - Parameters:
   ///   - table: one value per parameter, for each group.
   ///   - groups: the group of each tensor.

@@ -5,6 +5,8 @@
 public struct AdapterConfig: Sendable {
   /// Every member.
   public let members: [String: JSONValue]
+  private let ranks: AdapterPattern
+  private let alphas: AdapterPattern
 
   /// - Throws: `.invalidFormat` for a text that is no JSON object, or holds a key twice.
   package init(parsing text: [UInt8], path: String) throws(DFMergeError) {
@@ -18,10 +20,14 @@ public struct AdapterConfig: Sendable {
         "The adapter's configuration \(path) is no JSON object; write or download it again.",
         context: ["path": path])
     }
-    self.members = members
+    self.init(members)
   }
 
-  package init(_ members: [String: JSONValue]) { self.members = members }
+  package init(_ members: [String: JSONValue]) {
+    self.members = members
+    ranks = AdapterPattern(members["rank_pattern"])
+    alphas = AdapterPattern(members["alpha_pattern"])
+  }
 
   /// The rank of modules that ``rankPattern`` does not name; nil for none or one that is no number
   /// of ranks.
@@ -39,7 +45,7 @@ public struct AdapterConfig: Sendable {
 
   /// The rank that the configuration gives a module; nil where it cannot be told.
   package func rank(of module: String) -> Int? {
-    switch pattern("rank_pattern", for: module) {
+    switch ranks.match(module) {
     case .none: rank
     case .value(let value): value.intValue.flatMap { $0 > 0 ? $0 : nil }
     case .unknown: nil
@@ -48,7 +54,7 @@ public struct AdapterConfig: Sendable {
 
   /// The numerator of a module's scaling; nil where it cannot be told.
   package func alpha(of module: String) -> Double? {
-    switch pattern("alpha_pattern", for: module) {
+    switch alphas.match(module) {
     case .none: alpha
     case .value(let value): value.doubleValue.flatMap { $0.isFinite ? $0 : nil }
     case .unknown: nil
@@ -122,38 +128,6 @@ public struct AdapterConfig: Sendable {
     case .some(.object(let members)): !members.isEmpty
     case .some(.string(let text)): !text.isEmpty
     default: true
-    }
-  }
-
-  private enum Match {
-    case none
-    case value(JSONValue)
-    /// A regular expression, or two keys that say different things.
-    case unknown
-  }
-
-  /// What a pattern of peft says of a module: keys are the ends of names from a dot on, or whole
-  /// names after a `^`. Keys with more of a regular expression in them are not followed.
-  private func pattern(_ name: String, for module: String) -> Match {
-    var found: JSONValue?
-    for (key, value) in members[name]?.objectValue ?? [:] {
-      let isWhole = key.utf8.first == UInt8(ascii: "^")
-      let end = isWhole ? String(key.dropFirst()) : key
-      guard end.utf8.allSatisfy(AdapterConfig.isPlain) else { return .unknown }
-      guard module == end || !isWhole && module.hasSuffix("." + end) else { continue }
-      guard found == nil || found == value else { return .unknown }
-      found = value
-    }
-    return found.map(Match.value) ?? .none
-  }
-
-  private static func isPlain(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
-      UInt8(ascii: "."):
-      true
-    default: false
     }
   }
 }

@@ -1,7 +1,7 @@
 import FoundationEssentials
 
 /// A JSON text as data. Numbers that are whole and fit in 64 bits stay exact integers.
-public enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Hashable {
   case null
   case bool(Bool)
   case int(Int64)

@@ -95,7 +95,7 @@ struct AdapterInputs {
     }
     if isNo(one) || isNo(other) { return isNo(one) && isNo(other) }
     if let one = one?.arrayValue, let other = other?.arrayValue {
-      return one.allSatisfy(other.contains) && other.allSatisfy(one.contains)
+      return Set(one) == Set(other)
     }
     if let one = one?.doubleValue, let other = other?.doubleValue { return one == other }
     return one == other

@@ -1,6 +1,7 @@
 import DFMergeCore
 import DFMergeIO
 import DFMergeKernels
+import DFMergeLinearAlgebra
 import DFMergeMethods
 import Synchronization
 
@@ -32,6 +33,8 @@ package struct MergeExecutor: Sendable {
   /// The vectors that the method reads, by name; see ``SideTensors``.
   private(set) var numbers: [String: [Double]] = [:]
   private let bypassesCache: Bool
+  /// Whether a piece may take seconds: factorisations of whole matrices.
+  private let hasLongPieces: Bool
   /// Counts the bytes of outputs that were gone through, in every pass.
   private let completed: CompletedBytes?
 
@@ -72,6 +75,8 @@ package struct MergeExecutor: Sendable {
     list =
       resources.unitLengths.contains { $0 > 1 }
       ? WorkList(plan, elements: resources.pieceElements, units: resources.unitLengths) : plain
+    hasLongPieces =
+      resources.unitLengths.contains { $0 > 1 } || plan.entries.contains { $0.whole != nil }
     blockLengths = resources.unitLengths.map { WorkList.blockLength(unit: $0) }
     tensorKeys = plan.entries.map { CounterRandom.key(of: $0.output.name) }
     self.groups = groups ?? plan.entries.map { _ in 0 }
@@ -314,13 +319,22 @@ package struct MergeExecutor: Sendable {
     let memory = if let given { given } else { try pieceMemory() }
     let failures = TileSlots<DFMergeError?>(count: items.count, initial: nil)
     let hasFailed = Atomic<Bool>(false)
+    // Only `poll` raises it: with the failure of a piece those before it go on to their end.
+    let stop = StopFlag()
+    var stopped: DFMergeError?
     let share = resources.bufferBytes
     let readsFiles = readsFiles
     do throws(DFMergeError) {
       try ParallelFor.runWithWorkers(
-        count: items.count, threads: resources.threads,
+        count: items.count, threads: resources.threads, callerWorks: !hasLongPieces,
         poll: { () throws(DFMergeError) in
-          try poll()
+          do throws(DFMergeError) {
+            try poll()
+          } catch {
+            stop.raise()
+            stopped = error
+            throw error
+          }
           // Ends the hand-out; the error is taken from its slot below.
           if hasFailed.load(ordering: .relaxed) { throw DFMergeError(.cancelled, "") }
         },
@@ -328,9 +342,11 @@ package struct MergeExecutor: Sendable {
           let own = UnsafeMutableRawBufferPointer(
             rebasing: memory.bytes[worker * share..<(worker + 1) * share])
           do throws(DFMergeError) {
-            for number in items[item] {
-              var buffer = PieceBuffer(own, worker: worker, readsFiles: readsFiles)
-              try body(number, &buffer)
+            try stop.watched { () throws(DFMergeError) in
+              for number in items[item] {
+                var buffer = PieceBuffer(own, worker: worker, readsFiles: readsFiles)
+                try body(number, &buffer)
+              }
             }
           } catch {
             failures[item] = error
@@ -338,7 +354,7 @@ package struct MergeExecutor: Sendable {
           }
         })
     } catch {
-      guard hasFailed.load(ordering: .relaxed), error.message.isEmpty else { throw error }
+      if let stopped { throw stopped }
     }
     // Items are handed out in order, so all before the first failure were done: which error is
     // thrown does not depend on the threads.

@@ -40,6 +40,7 @@ struct OutputFiles {
     let baseFolder = reference?.location.flatMap { OutputFiles.isFolder($0) ? $0 : nil }
     let copies = merge.settings.copiesFiles
     let isModel = plan.side.isModel
+    if !isModel { try OutputFiles.checkNoModel(in: path) }
     let writer: CheckpointWriter
     if let adapter = reference?.adapter {
       let result = try AdapterResult(
@@ -87,6 +88,19 @@ struct OutputFiles {
     }
     try file?.finish(poll: poll)
     try folder?.finish(poll: poll)
+  }
+
+  /// What is no model goes into no folder whose texts say that it is one: programs would load it.
+  private static func checkNoModel(in folder: String) throws(DFMergeError) {
+    let texts = [
+      CheckpointNames.config, CheckpointNames.adapterConfig, MergeRecord.cardName,
+    ]
+    guard let text = texts.first(where: { access(folder + "/" + $0, F_OK) == 0 }) else { return }
+    throw DFMergeError(
+      .invalidArgument,
+      "\(folder) holds a model's \(text), with which what this merge writes would be taken for "
+        + "the model; choose another folder, or a file's name that ends in .safetensors.",
+      context: ["path": folder])
   }
 
   static func isFile(_ path: String) -> Bool { path.hasSuffix(".safetensors") }

@@ -12,7 +12,7 @@ package enum CheckpointNames {
   package static let adapterConfig = "adapter_config.json"
 
   /// What transformers knows of the architecture.
-  static let config = "config.json"
+  package static let config = "config.json"
 
   /// The name of shard `number` (from 1) of `count`: `model-00001-of-00003.safetensors`.
   static func shard(_ number: Int, of count: Int) -> String {

@@ -27,12 +27,14 @@ package enum ParallelFor {
 
   /// The same, with the number of the thread that does the item, `0 ..< workers(...)`: no two
   /// items are at work under one number at once, so each number may have memory of its own.
+  /// - Parameter callerWorks: false for items that take long: the caller's thread only polls, and
+  ///   as many others as it and they would be do the items.
   package static func runWithWorkers(
-    count: Int, threads: Int, poll: () throws(DFMergeError) -> Void,
+    count: Int, threads: Int, callerWorks: Bool = true, poll: () throws(DFMergeError) -> Void,
     body: @Sendable (_ worker: Int, _ item: Int) -> Void
   ) throws(DFMergeError) {
     guard count > 0 else { return }
-    let others = workers(threads: threads, count: count) - 1
+    let others = workers(threads: threads, count: count) - (callerWorks ? 1 : 0)
     guard others > 0 else {
       for i in 0..<count {
         try poll()
@@ -41,7 +43,9 @@ package enum ParallelFor {
       return
     }
     let failure = withoutActuallyEscaping(body) { body in
-      runShared(Work(count: count, body: body), workers: others, poll: poll)
+      runShared(
+        Work(count: count, callerWorks: callerWorks, body: body), workers: others,
+        callerWorks: callerWorks, poll: poll)
     }
     if let failure { throw failure }
   }
@@ -58,12 +62,14 @@ package enum ParallelFor {
 
   /// Returns the error of `poll`, so that `withoutActuallyEscaping` need not carry a typed throw.
   private static func runShared(
-    _ work: Work, workers: Int, poll: () throws(DFMergeError) -> Void
+    _ work: Work, workers: Int, callerWorks: Bool, poll: () throws(DFMergeError) -> Void
   ) -> DFMergeError? {
     var running = start(work, workers)
     var failure: DFMergeError?
     do throws(DFMergeError) {
-      repeat { try poll() } while work.doNext(as: 0)
+      // Without any other thread the caller has to.
+      let callerWorks = callerWorks || running.isEmpty
+      repeat { try poll() } while callerWorks && work.doNext(as: 0)
     } catch {
       failure = error
       work.stop()
@@ -114,15 +120,16 @@ package enum ParallelFor {
 private final class Work: Sendable {
   private let next = Atomic<Int>(0)
   private let count: Int
-  private let lastWorker = Atomic<Int>(0)
+  private let lastWorker: Atomic<Int>
   private let body: @Sendable (Int, Int) -> Void
 
-  init(count: Int, body: @escaping @Sendable (Int, Int) -> Void) {
+  init(count: Int, callerWorks: Bool, body: @escaping @Sendable (Int, Int) -> Void) {
     self.count = count
+    lastWorker = Atomic(callerWorks ? 0 : -1)
     self.body = body
   }
 
-  /// A number for a thread; the caller's own is 0.
+  /// A number for a thread; the caller's own is 0 where it works.
   func newWorker() -> Int { lastWorker.wrappingAdd(1, ordering: .relaxed).newValue }
 
   /// Does one item, if any is left.

@@ -20,6 +20,7 @@ enum DenseStatus {
       throw DFMergeError(
         .nonFinite,
         "A \(what) met a NaN, an infinity or a number too large for a double; check the weights.")
+    case DFMD_STOPPED: throw DFMergeError(.cancelled, "A \(what) was stopped.")
     default:
       throw DFMergeError(.internalError, "A \(what) did not come to an end; please report it.")
     }

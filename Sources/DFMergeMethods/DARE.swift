@@ -15,7 +15,9 @@ package struct DARE: MergeMethod {
       "Yu et al. 2024 (arXiv 2311.03099), authors' code: drop rate 0.1, which is density 0.9. "
       + "Deviations: rescaling is on, as in the paper, while the authors' script leaves it to a "
       + "flag; the draws are a function of seed, tensor name, model number and element, so the "
-      + "result depends on the order of the models. rescale 'l1' is that of mergekit's dare_linear.",
+      + "result depends on the order of the models; their strategy 'magnitude', which drops the "
+      + "smallest changes in place of random ones, is left to 'breadcrumbs' (gamma 0), which does not "
+      + "rescale. rescale 'l1' is that of mergekit's dare_linear.",
     needsBase: true, needsFisher: false, isPermutationInvariant: false,
     options: [
       OptionSchema(

@@ -129,6 +129,7 @@ extension EMR {
       }
       guard task != .null else {
         // That there are numbers tells the vector of a compact checkpoint from a model.
+        try check(scaler + stored[0], of: models[0])
         side.numbersRead = [scaler + stored[0]]
         return side
       }
@@ -136,6 +137,7 @@ extension EMR {
         throw unknown(task, in: stored)
       }
       side.bitsRead = [mask + name]
+      try check(scaler + name, of: models[0])
       side.numbersRead = [scaler + name]
       return side
     }
@@ -160,6 +162,22 @@ extension EMR {
     side.numbersWritten = names.map { (scaler + $0, 1) }
     side.isModel = false
     return side
+  }
+
+  /// Refuses what is no number of a task; what is missing or no float is found with the others.
+  private static func check(
+    _ name: String, of store: any WeightSource
+  ) throws(DFMergeError) {
+    guard let view = store.tensor(named: name), view.dtype.isMergeable else { return }
+    let isOne = view.shape.elementCount == 1
+    let values = isOne ? try view.doubles() : []
+    guard let value = values.first, value >= 0, value.isFinite else {
+      throw DFMergeError(
+        .invalidFormat,
+        "'\(name)' of \(store.label) is \(isOne ? "\(values[0])" : "\(view.shape)"), where a compact "
+          + "checkpoint has one finite number of 0 or more; write it again with compact, from models "
+          + "that are finite.", context: ["tensor": name])
+    }
   }
 
   package func numbers(_ statistics: [ModelStatistic: [Double]]) -> [[Double]] {

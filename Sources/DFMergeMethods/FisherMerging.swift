@@ -8,14 +8,17 @@ package struct FisherMerging: MergeMethod {
     title: "Fisher merging",
     formula:
       "theta = sum(w_m G_m theta_m) / sum(w_m G_m);  G_m = max(F_m, floor);  "
-      + "normalize: w_m = weight_m / ||F_m||_2",
+      + "normalize: w_m = weight_m / ||F_m||_2;  "
+      + "floor_rule add: G_m = F_m + floor, w_m = weight_m / (||F_m||_2 + floor)",
     summary:
       "Each parameter leans to the models that are sure of it. F_m is measured at theta_m. Where "
       + "every weight is 0 the result is the plain mean. Needs Fisher values for every model.",
     source:
       "Matena and Raffel 2022 (arXiv 2111.09832), authors' code: Fishers are normalised by their "
       + "global L2 norm, and the floor 1e-6 applies to the first (target) model only, so that a "
-      + "parameter that no other model cares about stays at the first model's value.",
+      + "parameter that no other model cares about stays at the first model's value. floor_rule "
+      + "'add' with floor_scope 'all' is the form of MergeLM and fusion_bench: where F_m is well "
+      + "below the floor it is the plain mean.",
     needsBase: false, needsFisher: true, isPermutationInvariant: false,
     options: [
       OptionSchema(
@@ -28,11 +31,16 @@ package struct FisherMerging: MergeMethod {
       OptionSchema(
         "floor_scope", .choice(["first", "all"]), default: .string("first"),
         "Whether the floor applies to the first model only or to all."),
+      OptionSchema(
+        "floor_rule", .choice(["max", "add"]), default: .string("max"),
+        "Whether smaller Fisher values become the floor, or it is added to all of them and, where "
+          + "weights are normalised, to the norms."),
     ])
 
   private let weights: [Double]
   private let floors: [Double]
   private let normalizes: Bool
+  private let addsFloors: Bool
 
   package init(options: OptionValues, modelCount: Int) throws(DFMergeError) {
     weights = try options.numberPerModel("weights")
@@ -44,10 +52,15 @@ package struct FisherMerging: MergeMethod {
     normalizes = try options.flag("normalize")
     let floor = try options.number("floor")
     let all = options.word("floor_scope") == "all"
+    addsFloors = options.word("floor_rule") == "add"
     floors = (0..<modelCount).map { all || $0 == 0 ? floor : 0 }
   }
 
   package var statistics: [ModelStatistic] { normalizes ? [.fisherSumOfSquares] : [] }
+
+  package func memory(count: Int, shape: Shape) -> TileMemory {
+    TileMemory(workspace: addsFloors ? count &* 8 &* weights.count : 0)
+  }
 
   package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard !tile.fishers.isEmpty else {
@@ -58,10 +71,36 @@ package struct FisherMerging: MergeMethod {
     var scaled = weights
     if let sums = tile.statistics[.fisherSumOfSquares] {
       // A model without any Fisher information keeps its weight: only its floor can count.
-      scaled = zip(weights, sums).map { $1 > 0 ? $0 / $1.squareRoot() : $0 }
+      scaled = zip(weights.indices, sums).map { model, sum in
+        let norm = sum.squareRoot() + (addsFloors ? floors[model] : 0)
+        return norm > 0 ? weights[model] / norm : weights[model]
+      }
+    }
+    if addsFloors {
+      return Kernels.fisherWeightedMean(
+        into: tile.out, models: tile.models, fishers: raised(tile), weights: scaled,
+        floors: floors.map { _ in 0 }, count: tile.count)
     }
     return Kernels.fisherWeightedMean(
       into: tile.out, models: tile.models, fishers: tile.fishers, weights: scaled,
       floors: floors, count: tile.count)
+  }
+
+  /// `F_m + floor_m`; values that are none of Fisher information stay, to be found by the kernel.
+  private func raised(_ tile: MergeTile) -> [FisherElements] {
+    let bytes = tile.count &* 8
+    return tile.fishers.indices.map { model in
+      let fisher = tile.fishers[model]
+      guard let start = tile.workspace.baseAddress,
+        tile.workspace.count >= bytes &* tile.fishers.count, fisher.upper == nil,
+        Kernels.firstNegativeOrNonFinite(fisher.lower, count: tile.count) == nil
+      else { return fisher }
+      let room = start + model &* bytes
+      let own = MutableElements(pointer: room, dtype: .f64)
+      Kernels.convert(into: own, fisher.lower, count: tile.count)
+      let values = room.assumingMemoryBound(to: Double.self)
+      for element in 0..<tile.count { values[element] += floors[model] }
+      return FisherElements(lower: own.readable)
+    }
   }
 }

@@ -15,12 +15,21 @@ enum {
     /* An operand or the result has an element that is not a finite number. */
     DFMD_NOT_FINITE = 2,
     /* The iteration did not come to an end; no operand is known to do that. */
-    DFMD_NOT_CONVERGED = 3
+    DFMD_NOT_CONVERGED = 3,
+    /* The flag that the thread watches was raised; see dfmd_watch. Results are of any content. */
+    DFMD_STOPPED = 4
 };
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** From now on the functions here that this thread calls look at `flag`, and end with DFMD_STOPPED
+ * within about 50 ms of its being raised, whatever the size of the operands. Null: none. */
+void dfmd_watch(const int32_t *flag);
+
+/** Raises a flag that was 0; from any thread. */
+void dfmd_raise(int32_t *flag);
 
 /** c += alpha a b, c being rows x columns, after transposing a and b where that is asked for.
  * Elements need not be finite. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,26 @@ def test_missing_modules(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         read_adapter(tmp_path / "base")[0][down].exact, one[down].astype(np.float32)
     )
+
+
+def test_large_configurations_take_no_time(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(40_000)]
+    pattern = {f"layers.{number}.q_proj": 4 for number in range(20_000)}
+    changes = {"alpha_pattern": pattern, "rank_pattern": dict.fromkeys(pattern, 8)}
+    rng = np.random.default_rng(8)
+    tensors = {}
+    for number in range(300):
+        for side, shape in (("A", (8, 2)), ("B", (2, 8))):
+            name = f"base_model.model.layers.{number}.x_proj.lora_{side}.weight"
+            tensors[name] = rng.normal(size=shape).astype(np.float32)
+    paths = [
+        write_adapter(tmp_path / "a", tensors, target_modules=names, **changes),
+        write_adapter(tmp_path / "b", tensors, target_modules=names[::-1], **changes),
+    ]
+    start = time.monotonic()
+    dfmerge.plan(None, paths, method="lora_cat")
+    # Comparing all with all takes minutes.
+    assert time.monotonic() - start < 10
 
 
 def test_a_large_plan_names_the_adapter(tmp_path: Path) -> None:

@@ -224,6 +224,21 @@ def test_a_folder_of_it_is_no_model(tmp_path: Path) -> None:
     assert_close(stored, wanted)
 
 
+def test_a_models_folder_is_no_place_for_it(tmp_path: Path) -> None:
+    members = family(36, 2)
+    out = tmp_path / "model"
+    dfmerge.save(members[0], out)
+    for text in ("config.json", "README.md", "adapter_config.json"):
+        (out / text).write_text("{}")
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        with pytest.raises(dfmerge.ArgumentError, match=f"holds a model's {text}.*another folder"):
+            dfmerge.merge(members[0], members[1:], "emr", options={"compact": True}, out=out)
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+        (out / text).unlink()
+    for _ in range(2):
+        dfmerge.merge(members[0], members[1:], "emr", options={"compact": True}, out=out)
+
+
 def test_a_plan_tells_what_is_added(tmp_path: Path) -> None:
     members = family(37, 2)
     plan = dfmerge.plan(
@@ -287,6 +302,18 @@ def test_what_a_compact_checkpoint_refuses() -> None:
     with pytest.raises(dfmerge.ArgumentError, match="U8"):
         wrong = store | {"bias.emr_mask.code": np.zeros(2, np.uint8)}
         dfmerge.merge(members[0], [wrong], "emr", options={"task": "code"})
+    for scaler, words in [
+        (np.zeros(0), r"\[0\]"),
+        (np.ones(3), r"\[3\]"),
+        (np.array([-5.0]), r"-5\.0"),
+        (np.array([np.nan]), "nan"),
+        (np.array([np.inf]), "inf"),
+    ]:
+        wrong = store | {"emr_scaler.code": scaler}
+        with pytest.raises(dfmerge.Error, match=rf"'emr_scaler\.code' of .* is {words}, where"):
+            dfmerge.merge(members[0], [wrong], "emr", options={"task": "code"})
+    scalar = store | {"emr_scaler.code": np.asarray(store["emr_scaler.code"]).reshape(())}
+    dfmerge.merge(members[0], [scalar], "emr", options={"task": "code"})
     # Beside a store, nothing else of its own is read as a model.
     with pytest.raises(dfmerge.ArgumentError, match="in model 1 but not in"):
         dfmerge.merge(members[0], [members[1], store], "emr")

@@ -126,6 +126,17 @@ def test_the_golden_vectors() -> None:
         assert np.allclose((found - family[0]["w"]).ravel(), expected, rtol=1e-5, atol=1e-8)
 
 
+def test_the_golden_weights() -> None:
+    family = [{"w": one["w"]} for one in golden()]
+    tau = np.stack([one["w"] for one in exact_task_vectors(family)])
+    weights = np.array([0.19907, 0.444091, 0.356838]).reshape(-1, 1, 1)
+    kept = weights * (np.sign(tau) == np.where(tau.sum(0) >= 0, 1, -1))
+    options = {"select_topk": 0.5, "variant": "authors"}
+    found = dfmerge.merge(family[0], family[1:], method="sce", options=options)["w"]
+    expected = (kept * tau).sum(0) / kept.sum(0)
+    assert np.allclose(found - family[0]["w"], expected, rtol=1e-5, atol=1e-8)
+
+
 def test_nan_and_wrong_options() -> None:
     family = case(35, 2, np.float32)
     for options in [{"select_topk": 1.5}, {"variant": "paper"}, {"density": 1}]:

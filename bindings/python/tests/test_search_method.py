@@ -107,6 +107,32 @@ def test_a_journal_continues_and_its_trials_can_be_observed(tmp_path: Path) -> N
         problem.search("ties", space={"lambda": [0, 2]}, trials=9, journal=journal).run()
 
 
+def test_candidates_that_the_method_refuses_are_failed_trials(tmp_path: Path) -> None:
+    problem = Problem("dppa", {})
+    journal = tmp_path / "run.jsonl"
+    space = {"sparsity8": [0.1, 0.9], "sparsity9": [0.1, 0.9]}
+    result = problem.search("dppa", space=space, trials=8, journal=journal).run()
+    states = [trial["state"] for trial in result.trials]
+    assert set(states) == {"complete", "failed"} and len(states) == 8
+    reasons = [trial["reason"] for trial in result.trials if trial["state"] == "failed"]
+    assert all("sparsity" in reason for reason in reasons)
+    again = problem.search("dppa", space=space, trials=10, journal=journal).run()
+    assert len(again.trials) == 10
+
+
+@pytest.mark.parametrize(
+    ("method", "space"),
+    [
+        # Both weights 0; a density without room for epsilon.
+        ("average", {"weights": {"*": [0, 1]}}),
+        ("della", {"epsilon": [0, 0.4], "density": [0.1, 0.9]}),
+    ],
+)
+def test_ranges_are_checked_each_by_itself(method: str, space: dict[str, Any]) -> None:
+    result = Problem(method, {}).search(method, space=space, trials=5).run()
+    assert "complete" in [trial["state"] for trial in result.trials]
+
+
 def test_a_report_is_made(tmp_path: Path) -> None:
     problem = Problem("ties", {"lambda": 0.7})
     space = {"lambda": [0, 2], "density": {"a": [0.1, 0.9], "b": [0.2, 1]}}
@@ -156,6 +182,7 @@ def test_what_is_not_finite_has_a_remedy_of_the_search(options: Any, says: str) 
         ("ties", {"space": {"lambda": {"a": [0, 1], "b": [0, 1]}}}, "takes one number"),
         ("ties", {"space": {"density": {"a": [0, 1]}}}, "for each of the models"),
         ("ties", {"space": {"density": [0, 2]}}, "density"),
+        ("dare", {"space": {"seed": [0, 1e300]}}, "seed"),
         ("ties", {"space": {"lambda": [0, 1]}, "method_options": {"lambda": 1}}, "fixes"),
         ("ties", {"space": {"lambda": [0, 1]}, "bounds": [0, 1]}, "bounds"),
         ("ties", {"space": {"lambda": [0, 1]}, "fisher_mode": "static"}, "fisher"),

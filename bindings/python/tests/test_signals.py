@@ -206,3 +206,24 @@ def test_the_users_code_runs_on_the_thread_of_the_call() -> None:
     worker.start()
     worker.join()
     assert threads == {threading.get_ident(), worker.ident}
+
+
+@pytest.mark.parametrize("method", ["iso_cts", "tsv_m", "opcm"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_a_factorisation(method: str, threads: int, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    text = f"""
+draws = np.random.default_rng(0)
+models = [{{"w": draws.standard_normal((1024, 1024), np.float32)}} for _ in range(4)]
+sent = []
+def send():
+    sent.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Timer(0.3, send).start()
+try:
+    dfmerge.merge(models[0], models[1:], "{method}", out="{out}", threads={threads})
+except KeyboardInterrupt:
+    print(time.monotonic() - sent[0])
+"""
+    assert float(program(text)) < 1
+    assert list(tmp_path.iterdir()) == []

@@ -41,7 +41,10 @@ def test_a_gradient_is_one_density_after_another(
 ) -> None:
     base, tuned = model(dtype), [model(dtype), model(dtype)]
     # A share of 1 asks for nothing: it stands beside others that ask.
-    given = {**options, "density": [{"filter": ".0.", "value": 1.0}, {"value": {"gradient": [0.9, 0.1]}}]}
+    given = {
+        **options,
+        "density": [{"filter": ".0.", "value": 1.0}, {"value": {"gradient": [0.9, 0.1]}}],
+    }
     found = dfmerge.merge(base, tuned, method, options=given)
     for n, density in enumerate([1.0, *densities(0.9, 0.1)[1:]]):
         alone = dfmerge.merge(base, tuned, method, options={**options, "density": density})

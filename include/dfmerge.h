@@ -333,7 +333,8 @@ dfm_status dfm_merge_settings_describe(dfm_text **out);
  * the inputs: "name", "dtype", "shape"), "parameters", "notes" and "problems" (lists of
  * "kind", "tensor", "text"), "remedies", "threads", "passes", "peak_memory", "bytes_read",
  * "file_bytes_read", "bytes_written", "seconds", "bytes_per_second", "reshaped" (the shapes of tensors
- * of the result that the method changes, by name), and "text" for people.
+ * of the result that the method changes, by name), "ties" (the tensors of the result that have the
+ * values of another one: its name, by theirs), and "text" for people.
  *
  * Reads headers and compares names; beside that about a tenth of a second goes into measuring how
  * fast this machine is. A plan with refused tensors is a result, not an error.
@@ -394,7 +395,8 @@ dfm_status dfm_merge_plan(const char *method, const char *options, const char *s
  * @param user [in] [borrowed] [nullable] Passed to progress.
  * @param cancel [in] [borrowed] [nullable] A stop flag that is polled during the merge.
  * @param report [out] [owned] [nullable] JSON: "tensors" (an object: "merged", "copied",
- *     "left_out"), "left_out" (their names), "notes", "bytes_read", "bytes_written", "seconds",
+ *     "left_out"), "left_out" (their names), "ties" (the tensors of the result that have the values of
+ *     another one: its name, by theirs, so that a host may store each once), "notes", "bytes_read", "bytes_written", "seconds",
  *     "rounding_error" of F16 and BF16 outputs (relative, else null), "non_finite", "figures" (an
  *     object of the numbers that the method found); free it with dfm_text_free.
  * @return DFM_OK, DFM_ERROR_NULL_POINTER, DFM_ERROR_WRONG_HANDLE, DFM_ERROR_INVALID_ARGUMENT,

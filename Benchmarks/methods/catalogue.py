@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from checkpoints import Architecture, make, make_fishers
+from inputs import Inputs
 
 import dfmerge
 
 MODELS = 3
-#: 127 M parameters: 0.5 GB in F32.
-MEDIUM = Architecture(
-    "medium", hidden=768, intermediate=3072, layers=12, heads=12, vocabulary=32000
-)
 #: Methods that factorise or solve: their time is that of the factorisations.
 FACTORISED = frozenset({"iso_c", "iso_cts", "lora_svd", "opcm", "regmean", "tsv_m"})
 #: Methods that select or sort among many elements: they compute more than they move.
 SELECTING = frozenset(
-    {"breadcrumbs", "breadcrumbs_ties", "copa", "della", "della_linear", "dppa", "pcb", "sce",
-     "ties"}
-)  # fmt: skip
+    {"breadcrumbs", "breadcrumbs_ties", "della", "della_linear", "dppa", "pcb", "sce", "ties"}
+)
 
 
 @dataclass(frozen=True)
@@ -31,42 +25,42 @@ class Called:
     name: str
     base: bool
     models: int
-    fishers: bool
+    #: "none", "fisher" or "gram": what comes with each model.
+    data: str
+    for_adapters: bool
+
+    @property
+    def factorises(self) -> bool:
+        """Whether its time is that of factorisations."""
+        return self.name in FACTORISED
 
     @property
     def is_elementwise(self) -> bool:
         """Whether its time should be that of moving the bytes."""
-        return self.name not in FACTORISED | SELECTING
+        return self.name not in FACTORISED | SELECTING and not self.for_adapters
 
-    def arguments(self, base: Any, models: list[Any], fishers: list[Any]) -> dict[str, Any]:
+    def arguments(self, inputs: Inputs[Any]) -> dict[str, Any]:
         """The arguments of `dfmerge.merge`, without `out`."""
         given: dict[str, Any] = {
-            "base": base if self.base else None,
-            "models": models[: self.models],
+            "base": inputs.base if self.base else None,
+            "models": (inputs.adapters if self.for_adapters else inputs.models)[: self.models],
             "method": self.name,
         }
-        if self.fishers:
-            given["fishers"] = fishers[: self.models]
+        if self.data != "none":
+            given[self.data + "s"] = getattr(inputs, self.data + "s")[: self.models]
         return given
 
 
 def called(only: set[str] | None = None) -> list[Called]:
-    """The methods that merge checkpoints, without those that need adapters or Gram matrices."""
-    found = []
-    for method in dfmerge.methods():
-        wanted = only is None or method["id"] in only
-        if not wanted or method["for_adapters"] or method["model_data"] not in ("none", "fisher"):
-            continue
-        models = min(MODELS, method["most_models"] or MODELS)
-        found.append(
-            Called(method["id"], method["needs_base"], models, method["model_data"] == "fisher")
+    """The library's methods, or those of them that are named."""
+    methods = {method["id"]: method for method in dfmerge.methods()}
+    if only and (unknown := sorted(only - methods.keys())):
+        raise SystemExit(f"no such methods: {', '.join(unknown)}; there are {', '.join(methods)}")
+    return [
+        Called(
+            name, method["needs_base"], min(MODELS, method["most_models"] or MODELS),
+            method["model_data"], method["for_adapters"],
         )
-    return found
-
-
-def files(folder: Path, architecture: Architecture, dtype: str) -> tuple[str, list[str], list[str]]:
-    """Paths of a base, models and Fisher values, made where they are missing."""
-    name = f"{architecture.name}-{dtype}"
-    base, *models = make(folder / name, architecture, MODELS, dtype=dtype)
-    fishers = make_fishers(folder / f"{architecture.name}-fishers", architecture, MODELS)
-    return str(base), [str(path) for path in models], [str(path) for path in fishers]
+        for name, method in methods.items()
+        if only is None or name in only
+    ]  # fmt: skip

@@ -1,20 +1,19 @@
-"""One merge in memory in a process of its own; prints the growth of its private memory as JSON.
+"""One merge in a process of its own; prints the growth of its private memory as JSON.
 
-    python memory_run.py '{"base": ..., "models": [...], "fishers": [...], "method": ..., ...}'
+    python memory_run.py '{"base": ..., "models": [...], "method": ..., "out": ..., ...}'
 
-The paths are read into memory first, and outputs are made: the growth is what the merge takes
-beyond inputs and outputs, which is what `dfmerge.plan` predicts.
+The object holds the arguments of `dfmerge.merge`, with paths. Without `out`, the inputs are read
+into memory first, and outputs are made: the growth is what the merge takes beyond inputs and
+outputs, which is what `dfmerge.plan` predicts. Nothing but dfmerge is imported.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from array import array
 from pathlib import Path
 from typing import Any
-
-import torch
-from safetensors.torch import load_file
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "merge"))
 
@@ -23,28 +22,42 @@ from process import PeakSampler, status
 import dfmerge
 
 
-def loaded(path: str | None) -> dict[str, torch.Tensor] | None:
-    """Tensors in memory of their own: `load_file` maps."""
-    if path is None:
-        return None
-    file = Path(path, "model.safetensors") if Path(path).is_dir() else Path(path)
-    return {name: value.clone() for name, value in load_file(file).items()}
+def loaded(path: str) -> dict[str, dfmerge.Tensor]:
+    """A checkpoint's tensors in memory of their own."""
+    weights = dfmerge.load(path)
+    return {name: weights.tensor(name).copy() for name in weights}
+
+
+def in_memory(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with what lies at their paths, and with a place for the result."""
+    found = dict(given)
+    if given["base"] is not None:
+        found["base"] = loaded(given["base"])
+    for key in ("models", "fishers", "grams"):
+        if key in given:
+            found[key] = [loaded(path) for path in given[key]]
+    found["out"] = loaded(given["base"] or given["models"][0])
+    return found
+
+
+def touch() -> None:
+    """Merge a few numbers: pages of the library that are touched once are not the merge's."""
+    vectors = [{"vector": array("f", [number] * 64)} for number in range(4)]
+    dfmerge.merge(None, vectors[1:], "average", out=vectors[0])
 
 
 def main() -> None:
     """Merge once."""
     given: dict[str, Any] = json.loads(sys.argv[1])
-    given["base"] = loaded(given["base"])
-    for key in ("models", "fishers"):
-        if key in given:
-            given[key] = [loaded(path) for path in given[key]]
-    like = given["base"] or given["models"][0]
-    given["out"] = {name: torch.ones_like(value) for name, value in like.items()}
-    plan = dfmerge.plan(**given)
+    touch()
+    if "out" not in given:
+        given = in_memory(given)
+    # Without the speed of the machine, whose measuring takes memory itself.
+    predicted = dfmerge.plan(**given, estimate=False)["peak_memory"]
     before = status("RssAnon")
     with PeakSampler() as sampler:
-        dfmerge.merge(**given)
-    print(json.dumps({"peak": sampler.peak - before, "predicted": plan["peak_memory"]}))
+        dfmerge.merge(**given, progress=False)
+    print(json.dumps({"peak": sampler.peak - before, "predicted": predicted}))
 
 
 if __name__ == "__main__":

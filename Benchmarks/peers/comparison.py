@@ -86,17 +86,11 @@ class Comparison:
         return {
             "peer": pair.peer,
             "call": pair.call,
-            "parameters": {
-                **pair.parameters,
-                **(
-                    {"grams": [str(p) for p in inputs.gram_paths[: pair.models]]}
-                    if pair.grams
-                    else {}
-                ),
-            },
+            "parameters": pair.parameters,
             "base": str(self._peer_base(pair, inputs) or ""),
             "models": [str(path) for path in inputs.paths[: pair.models]],
             "fishers": [str(p) for p in inputs.fisher_paths[: pair.models]] if pair.fishers else [],
+            "grams": [str(p) for p in inputs.gram_paths[: pair.models]] if pair.grams else [],
             "out": str(self._folder / f"theirs-{number}"),
             "arithmetic": arithmetic,
             "dtype": TORCH[inputs.dtype],
@@ -141,7 +135,7 @@ class Comparison:
                 pair.method,
                 options=options,
                 fishers=inputs.fisher_paths[: pair.models] if pair.fishers else None,
-                **({"grams": inputs.gram_paths[: pair.models]} if pair.grams else {}),
+                grams=inputs.gram_paths[: pair.models] if pair.grams else None,
                 out=out,
                 progress=False,
                 threads=2,

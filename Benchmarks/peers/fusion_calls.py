@@ -19,9 +19,9 @@ def merge(job: dict[str, Any]) -> None:
     """Read, merge, write in the dtype of the inputs."""
     base = {name: v.float() for name, v in load_file(job["base"]).items()}
     models = [{n: v.float() for n, v in load_file(path).items()} for path in job["models"]]
-    fishers = [load_file(path) for path in job["fishers"]]
+    data = [load_file(path) for path in job["fishers"] or job["grams"]]
     with torch.no_grad():
-        merged = CALLS[job["call"]](base, models, fishers, job["parameters"])
+        merged = CALLS[job["call"]](base, models, data, job["parameters"])
     dtype = getattr(torch, job["dtype"])
     Path(job["out"]).mkdir(parents=True, exist_ok=True)
     written = {n: merged[n].detach().to(dtype).contiguous() for n in base}
@@ -97,13 +97,14 @@ def _fisher(base: Weights, models: list[Weights], fishers: Any, given: dict[str,
     from fusion_bench.method.fisher_merging.fisher_merging import merging_with_fisher_weights
 
     by_name = {n: [model[n] for model in models] for n in base}
-    return merging_with_fisher_weights(
+    merged: Weights = merging_with_fisher_weights(
         by_name,
         fishers,
         torch.tensor(given["weights"]),
         normalize_fisher_weight=False,
         minimal_fisher_weight=given["added"],
     )
+    return merged
 
 
 def _opcm(base: Weights, models: list[Weights], _: Any, given: dict[str, Any]) -> Weights:
@@ -147,11 +148,10 @@ def _emr(base: Weights, models: list[Weights], _: Any, given: dict[str, Any]) ->
     return _added(base, change, float(scalers[task]))
 
 
-def _regmean(base: Weights, models: list[Weights], _: Any, given: dict[str, Any]) -> Weights:
+def _regmean(base: Weights, models: list[Weights], grams: Any, given: dict[str, Any]) -> Weights:
     from fusion_bench.method.regmean.regmean import merging_with_regmean_weights
 
     # Their Gram matrices go by the names of modules, ours by those of weights.
-    grams = [load_file(path) for path in given["grams"]]
     by_module = [{f"layer_{name}": value for name, value in gram.items()} for gram in grams]
     names = {n: f"layer_{n}.weight" for n in base}
     merged = merging_with_regmean_weights(

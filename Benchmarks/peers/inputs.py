@@ -43,7 +43,6 @@ class Inputs:
         self.base = _rounded(base, dtype)
         self.models = [_rounded(model, dtype) for model in models]
         draws = np.random.default_rng(8)
-        draws = np.random.default_rng(8)
         self.fishers = [
             {name: np.asarray(_fisher(draws, v.shape), np.float32) for name, v in base.items()}
             for _ in models

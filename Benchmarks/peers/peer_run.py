@@ -2,7 +2,8 @@
 
     python peer_run.py JOBS.json FOUND.json
 
-A job is {"peer", "call", "parameters", "base", "models", "fishers", "out", "arithmetic", "dtype"};
+A job is {"peer", "call", "parameters", "base", "models", "fishers", "grams", "out", "arithmetic",
+"dtype"};
 the result is written to OUT/merged.safetensors. For each job FOUND has {"seconds"} of the call with
 its reading and writing, or {"problem"}, what it raised. Importing is not counted.
 """

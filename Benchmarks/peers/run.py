@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "merge"))
 
-from adapters import Adapters
+from adapters import Adapters, AnyInputs
 from comparison import Comparison, Row
 from environment import Peers
 from inputs import KINDS, Inputs
@@ -46,11 +46,11 @@ def main() -> int:
     for problem in filter(None, peers.problems.values()):
         print(problem)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = {
-            (kind, dtype): made(kind, dtype, Path(folder))
-            for kind, made in {**dict.fromkeys(KINDS, Inputs), "adapters": Adapters}.items()
-            for dtype in ("F32", "BF16")
-        }
+        inputs: dict[tuple[str, str], AnyInputs] = {}
+        for dtype in ("F32", "BF16"):
+            for kind in KINDS:
+                inputs[kind, dtype] = Inputs(kind, dtype, Path(folder))
+            inputs["adapters", dtype] = Adapters("adapters", dtype, Path(folder))
         rows = Comparison(peers, inputs, Path(folder)).rows(pairs)
     show(results, rows)
     missing = sorted({p.method for p in PAIRS} - have)

@@ -24,8 +24,6 @@ class Tuned:
     title: str
     option: str = ""
     grid: tuple[float, ...] = ()
-    #: The search over the grid ends after so many values in a row that are no improvement.
-    patience: int = 0
     #: Whether the change from the base is proportional to the option: one merge serves the grid.
     proportional: bool = False
     options: dict[str, Any] = field(default_factory=dict)
@@ -64,9 +62,9 @@ TUNED: dict[str, Tuned] = {
     "karcher": Tuned("Karcher mean"),
     "multislerp": Tuned("Multi-SLERP of the changes"),
     "opcm": Tuned("OPCM, in the order of the tasks"),
-    "iso_c": Tuned("Iso-C, best lambda", "lambda", SPECTRAL, 3, proportional=True),
-    "iso_cts": Tuned("Iso-CTS, best lambda", "lambda", SPECTRAL, 3, proportional=True),
-    "tsv_m": Tuned("TSV-M, best lambda", "lambda", SPECTRAL, 3, proportional=True),
+    "iso_c": Tuned("Iso-C, best lambda", "lambda", SPECTRAL, proportional=True),
+    "iso_cts": Tuned("Iso-CTS, best lambda", "lambda", SPECTRAL, proportional=True),
+    "tsv_m": Tuned("TSV-M, best lambda", "lambda", SPECTRAL, proportional=True),
     "regmean": Tuned(
         "RegMean, best off_diagonal", "off_diagonal", (0.1, 0.5, 0.7, 0.9, 1.0), grams=True
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -20,28 +21,38 @@ class Results:
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path = path
         self.fingerprint = fingerprint
-        self.entries: dict[str, Entry] = {}
-        if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["fingerprint"] != fingerprint:
-                raise SystemExit(
-                    f"{path} holds figures of other checkpoints (other data, recipe or machine); "
-                    "move it and its journals away, or pass another --cache"
-                )
-            self.entries = stored["entries"]
+        self.entries = self._stored()
 
     def __contains__(self, key: str) -> bool:
         return key in self.entries
 
     def put(self, key: str, val: Scores, test: Scores, **details: Any) -> None:
-        """Add an entry and write the file, whole or not at all."""
-        self.entries[key] = {"val": val, "test": test, **details}
+        """Add an entry and write the file, whole or not at all.
+
+        Several runs may measure into one file, each its own methods or seeds.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        text = json.dumps({"fingerprint": self.fingerprint, "entries": self.entries}, indent=1)
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, self.path)
+        with open(self.path.with_suffix(".lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.entries = {**self._stored(), key: {"val": val, "test": test, **details}}
+            partial = self.path.with_suffix(".partial")
+            text = json.dumps({"fingerprint": self.fingerprint, "entries": self.entries}, indent=1)
+            partial.write_text(text + "\n", encoding="utf-8")
+            os.replace(partial, self.path)
         print(f"  {key}: validation {100 * mean(val):.2f}, test {100 * mean(test):.2f}", flush=True)
+
+    def _stored(self) -> dict[str, Entry]:
+        """What the file holds by now."""
+        if not self.path.is_file():
+            return {}
+        stored = json.loads(self.path.read_text(encoding="utf-8"))
+        if stored["fingerprint"] != self.fingerprint:
+            raise SystemExit(
+                f"{self.path} holds figures of other checkpoints (other data, recipe or machine); "
+                "move it and its journals away, or pass another --cache"
+            )
+        entries: dict[str, Entry] = stored["entries"]
+        return entries
 
     def of(self, method: str) -> list[Entry]:
         """The method's entries: one, or one per draw or seed, in that order."""

@@ -59,7 +59,9 @@ def lines(results: Results) -> list[str]:
                 if len(entries) > 1
             ]
         if entries:
-            label = title if len(entries) == 1 else f"{title} ({len(entries)})"
+            best = entries[0].get("best")
+            label = f"{title}: {best:g}" if isinstance(best, float) else title
+            label += f" ({len(entries)})" if len(entries) > 1 else ""
             cells = [*_figures(entries, tasks), *_reference(theirs), *_cost(entries)]
             out.append(_row([label, *cells]))
     return out

@@ -42,7 +42,7 @@ def tuned(bench: Bench, name: str) -> None:
     given: dict[str, Any] = {"grams": _grams(bench)} if method.grams else {}
     trace = _trace(bench, name, method, given) if method.option else []
     options = dict(method.options)
-    details: dict[str, Any] = {"evaluations": len(trace) or 1}
+    details: dict[str, Any] = {"evaluations": len(trace)}
     if trace:
         # The first of equal scores.
         best = max(trace, key=lambda point: point[1])[0]
@@ -58,26 +58,52 @@ def tuned(bench: Bench, name: str) -> None:
 def _trace(
     bench: Bench, name: str, method: Tuned, given: dict[str, Any]
 ) -> list[tuple[float, float]]:
-    """Value and validation score, for as much of the grid as the method's patience allows."""
-    trace: list[tuple[float, float]] = []
-    change: Weights = {}
-    for value in method.grid:
-        if method.proportional and change:
-            candidate = {n: torch.add(b, change[n], alpha=value) for n, b in bench.base.items()}
-        else:
-            at = 1.0 if method.proportional else value
-            options = {**method.options, method.option: at}
-            candidate = _tensors(
-                dfmerge.merge(bench.base, bench.models, name, options=options, **given)
+    """The values of the grid that were tried, in its order, with their validation scores.
+
+    Over a grid the score has one top, or nearly so: it is looked for in wide steps first, then
+    around the best so far in steps of half the width, a value at a time in the end.
+    """
+    candidates = Candidates(bench, name, method, given)
+    step = 1
+    while 4 * step <= len(method.grid):
+        step *= 2
+    scores = {place: candidates.score(place) for place in range(0, len(method.grid), step)}
+    while step > 1:
+        step //= 2
+        best = max(scores, key=lambda place: scores[place])
+        for place in (best - step, best + step):
+            if 0 <= place < len(method.grid) and place not in scores:
+                scores[place] = candidates.score(place)
+    return [(method.grid[place], scores[place]) for place in sorted(scores)]
+
+
+class Candidates:
+    """A method's merges at the values of its grid."""
+
+    def __init__(self, bench: Bench, name: str, method: Tuned, given: dict[str, Any]) -> None:
+        self._bench, self._name, self._method, self._given = bench, name, method, given
+        self._change: Weights = {}
+        if method.proportional:
+            unit = self._merged(1.0)
+            self._change = {name: unit[name] - base for name, base in bench.base.items()}
+
+    def score(self, place: int) -> float:
+        """The mean validation score at a value."""
+        value, base = self._method.grid[place], self._bench.base
+        candidate = (
+            {name: torch.add(b, self._change[name], alpha=value) for name, b in base.items()}
+            if self._change
+            else self._merged(value)
+        )
+        return mean(self._bench.score(candidate, "val"))
+
+    def _merged(self, value: float) -> Weights:
+        options = {**self._method.options, self._method.option: value}
+        return _tensors(
+            dfmerge.merge(
+                self._bench.base, self._bench.models, self._name, options=options, **self._given
             )
-            if method.proportional:
-                change = {n: candidate[n] - b for n, b in bench.base.items()}
-                candidate = {n: torch.add(b, change[n], alpha=value) for n, b in bench.base.items()}
-        trace.append((value, mean(bench.score(candidate, "val"))))
-        best = max(range(len(trace)), key=lambda number: trace[number][1])
-        if method.patience and len(trace) - 1 - best >= method.patience:
-            break
-    return trace
+        )
 
 
 def cost(
@@ -116,7 +142,7 @@ def _per_task(bench: Bench, name: str) -> None:
             scores[task] = texts.accuracy(bench.module, split)
     seconds = time.perf_counter() - start
     measured = cost(bench, name, {"task": next(iter(bench.tasks))})
-    bench.results.put(name, own["val"], own["test"], evaluations=1, seconds=seconds, cost=measured)
+    bench.results.put(name, own["val"], own["test"], evaluations=0, seconds=seconds, cost=measured)
 
 
 def _grams(bench: Bench) -> dict[str, Weights]:

@@ -47,11 +47,12 @@ struct SearchedMethod: Sendable {
         "is '\(id)', whose Fisher values a search does not measure; df_merge is the method that "
           + "has them measured")
     }
-    guard method.info.modelData == .none, !method.info.isForAdapters else {
+    guard method.info.modelData == .none, !method.info.isForAdapters, !method.info.gathersTensors
+    else {
       throw SearchedMethod.refusal(
         "method",
-        "is '\(id)', which makes tensors of whole ones, its inputs' or Gram matrices; merge each "
-          + "candidate and let an optimizer suggest the next")
+        "is '\(id)', which makes tensors of other ones or of whole ones, its inputs' or Gram "
+          + "matrices; merge each candidate and let an optimizer suggest the next")
     }
     var found: [Parameter] = []
     for (name, given) in (options.space.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {

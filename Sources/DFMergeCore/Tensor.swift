@@ -30,6 +30,39 @@ public struct TensorView: @unchecked Sendable {
     self.stored = stored
   }
 
+  /// The elements from number `start` on as a tensor of `shape`, in the same memory or file.
+  /// - Throws: `.invalidArgument` where there are not as many.
+  package func run(from start: Int, shape: Shape) throws(DFMergeError) -> TensorView {
+    let (end, overflow) = start.addingReportingOverflow(shape.elementCount)
+    guard start >= 0, !overflow, end <= self.shape.elementCount,
+      let offset = dtype.byteCount(elements: start),
+      let count = dtype.byteCount(elements: shape.elementCount)
+    else {
+      throw DFMergeError(
+        .invalidArgument,
+        "Tensor '\(name)' is \(self.shape), in which there is no \(shape) from element \(start) on.",
+        context: ["tensor": name])
+    }
+    let there = stored.map { StoredBytes(storage: $0.storage, offset: $0.offset &+ offset) }
+    guard bytes.baseAddress != nil else {
+      guard let there else { return self }
+      return try TensorView(name: name, dtype: dtype, shape: shape, stored: there)
+    }
+    return try TensorView(
+      name: name, dtype: dtype, shape: shape,
+      bytes: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset &+ count]), owner: owner,
+      stored: there)
+  }
+
+  /// Whether another view is of the very same elements: the same bytes in memory or in a file, not
+  /// equal ones elsewhere. False for tensors without elements.
+  package func isSameMemory(as other: TensorView) -> Bool {
+    guard dtype == other.dtype, shape == other.shape, byteCount > 0 else { return false }
+    if let address = bytes.baseAddress { return address == other.bytes.baseAddress }
+    guard let stored, let there = other.stored else { return false }
+    return stored.storage === there.storage && stored.offset == there.offset
+  }
+
   static func check(
     name: String, dtype: DType, shape: Shape, byteCount: Int
   ) throws(DFMergeError) {
@@ -75,7 +108,7 @@ public final class AlignedBuffer: @unchecked Sendable {
 
   /// From here on the system is asked itself: the allocator of C keeps blocks of up to 32 MiB that
   /// were freed, in each of several arenas, and the process never shrinks.
-  private static let leastMapped = 8 << 20
+  private static let leastMapped = 1 << 20
 
   /// - Throws: `.outOfMemory` when `byteCount` is negative or cannot be had.
   public init(byteCount: Int) throws(DFMergeError) {

@@ -1,4 +1,4 @@
-import DFMergeCore
+import DFMergeKernels
 
 /// Finds the value of a given rank among numbers of any sign, by counting how often each pattern of
 /// some bits of their keys occurs.
@@ -17,24 +17,25 @@ struct KeySelection {
     let upper: UInt64
     let isWide: Bool
 
-    /// The most memory of the counters of one selection.
-    static func byteCount(isWide: Bool) -> Int { 8 << (isWide ? 22 : 16) }
+    /// Counters for it.
+    var histogram: KeyHistogram {
+      KeyHistogram(bits: Int(bits), copies: isWide ? 1 : 2)
+    }
 
-    /// Adds the values of this digit to `counters`; returns how many values are NaN.
+    /// The most memory of the counters of one selection.
+    static func byteCount(isWide: Bool) -> Int {
+      isWide
+        ? KeyHistogram.byteCount(bits: 22, copies: 1) : KeyHistogram.byteCount(bits: 16, copies: 2)
+    }
+
+    /// Counts this digit of values; returns how many of them are NaN.
     func count(
-      _ values: UnsafePointer<Double>, _ count: Int, into counters: inout [Int]
+      _ values: UnsafePointer<Double>, _ count: Int, into histogram: KeyHistogram
     ) -> Int {
-      let mask = UInt64(1) << bits &- 1
-      var undefined = 0
-      for i in 0..<count {
-        let value = values[i]
-        undefined &+= value.isNaN ? 1 : 0
-        let key = KeySelection.key(value, isWide: isWide)
-        // A shift by the whole width gives 0, so that the first digit takes every key.
-        guard key >> (shift &+ bits) == upper else { continue }
-        counters[Int(truncatingIfNeeded: key >> shift & mask)] &+= 1
-      }
-      return undefined
+      let before = histogram.undefined
+      histogram.count(
+        values, count: count, shift: Int(shift), upper: upper, isWide: isWide)
+      return histogram.undefined - before
     }
   }
 
@@ -57,13 +58,10 @@ struct KeySelection {
   }
 
   /// Takes the counts of `digit` over all values.
-  mutating func narrow(by counts: [Int]) {
+  mutating func narrow(by histogram: KeyHistogram) {
     guard let digit else { return }
-    var pattern = counts.count - 1
-    while pattern > 0, counts[pattern] < rank {
-      rank -= counts[pattern]
-      pattern -= 1
-    }
+    let pattern: Int
+    (pattern, rank) = histogram.pattern(ofRank: rank)
     let upper = digit.upper << digit.bits | UInt64(pattern)
     if digit.shift == 0 {
       self.digit = nil
@@ -73,16 +71,6 @@ struct KeySelection {
       self.digit = Digit(
         shift: digit.shift - bits, bits: bits, upper: upper, isWide: digit.isWide)
     }
-  }
-
-  private static func key(_ value: Double, isWide: Bool) -> UInt64 {
-    let value = value.isNaN ? -Double.infinity : value
-    if isWide {
-      let bits = value.bitPattern
-      return bits >> 63 == 0 ? bits | 1 << 63 : ~bits
-    }
-    let bits = Float(value).bitPattern
-    return UInt64(bits >> 31 == 0 ? bits | 1 << 31 : ~bits)
   }
 
   private static func value(of key: UInt64, isWide: Bool) -> Double {

@@ -119,14 +119,32 @@ package struct MergeExecutor: Sendable {
       case .convert(let source): bytes = try convert(source, piece, &buffer, &outcomes[number])
       case .bytes(let source): bytes = try copy(source, piece, &buffer)
       }
-      if case .sink(let sink, let tensors) = target, let tensor = tensors[piece.position] {
-        let width = if case .bytes = piece.kind { 8 } else { piece.output.dtype.bitWidth }
-        try sink.write(bytes, tensor: tensor, at: piece.offset * width / 8)
-      }
-      completed?.add(piece.byteCount)
+      try hand(out: bytes, of: piece)
     }
     let stored = outcomes.values.reduce(into: StoreOutcome()) { $0.add($1) }
     return (stored, found.first.map { methods[0].reported($0) } ?? [:])
+  }
+
+  /// Writes what was computed for a piece wherever it belongs.
+  private func hand(
+    out bytes: UnsafeRawBufferPointer, of piece: WorkPiece
+  ) throws(DFMergeError) {
+    var positions = [piece.position]
+    if case .merge(let entry) = piece.kind { positions = plan.entries[entry].positions }
+    let width = if case .bytes = piece.kind { 8 } else { piece.output.dtype.bitWidth }
+    let offset = piece.offset * width / 8
+    for position in positions {
+      switch target {
+      case .sink(let sink, let tensors):
+        if let tensor = tensors[position] { try sink.write(bytes, tensor: tensor, at: offset) }
+      case .memory(let views):
+        // The first has been computed in its place.
+        guard position != piece.position, let start = bytes.baseAddress else { break }
+        views[position].bytes.baseAddress?.advanced(by: offset)
+          .copyMemory(from: start, byteCount: bytes.count)
+      }
+      completed?.add(piece.byteCount)
+    }
   }
 
   /// Where a piece's elements or bytes go: the host's memory, or a slot to be written from.
@@ -254,38 +272,6 @@ package struct MergeExecutor: Sendable {
     return values.count == lookups.count ? values : []
   }
 
-  /// Names the first element that is at fault.
-  private func explain(_ block: MergeTile, in entry: MergePlan.Entry) throws(DFMergeError) {
-    let tensor = entry.output.name
-    // What whole tensors come with is the method's to check: a Gram matrix has negative elements.
-    for (model, fisher) in block.fishers.enumerated() where entry.whole == nil {
-      let found =
-        Kernels.firstNegativeOrNonFinite(fisher.lower, count: block.count)
-        ?? fisher.upper.flatMap { Kernels.firstNegativeOrNonFinite($0, count: block.count) }
-      guard let found else { continue }
-      let name = model < plan.modelNames.count ? plan.modelNames[model] : "\(model)"
-      throw DFMergeError(
-        .nonFinite,
-        "The Fisher value of model '\(name)' for element \(block.offset + found) of tensor "
-          + "'\(tensor)' is negative, NaN or infinite; check where the Fisher values come from.",
-        context: ["tensor": tensor, "model": name])
-    }
-    guard !allowsNonFinite else { return }
-    try explain(block.out, count: block.count, at: block.offset, of: tensor)
-  }
-
-  private func explain(
-    _ out: MutableElements, count: Int, at offset: Int, of tensor: String
-  ) throws(DFMergeError) {
-    guard let found = Kernels.firstNonFinite(out.readable, count: count) else { return }
-    throw DFMergeError(
-      .nonFinite,
-      "Element \(offset + found) of tensor '\(tensor)' is NaN or infinite after the merge; "
-        + "check the inputs for NaN and for values beyond the range of the output's element type, "
-        + "\(nonFiniteRemedy).",
-      context: ["tensor": tensor])
-  }
-
   // MARK: Pieces
 
   /// Calls `body` for the pieces that are merged, with the number of their entry; not for tensors
@@ -306,7 +292,7 @@ package struct MergeExecutor: Sendable {
     let items = entry.map { list.entries[$0].map { $0..<$0 + 1 } } ?? list.items
     try forEachPiece(of: items, in: memory, poll: poll) { (number, buffer) throws(DFMergeError) in
       let piece = list.pieces[number]
-      guard case .merge(let entry) = piece.kind, plan.entries[entry].whole == nil,
+      guard case .merge(let entry) = piece.kind, plan.entries[entry].isPlain,
         isWanted?(entry) ?? true
       else { return }
       try body(entry, piece, &buffer)

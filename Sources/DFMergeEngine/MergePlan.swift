@@ -15,7 +15,7 @@ package struct MergePlan: Sendable {
     package let position: Int
     /// Nil for methods that take no base.
     package let base: TensorView?
-    /// One per model, in the models' order.
+    /// One per model, in the models' order; of a gathered tensor one per part and model.
     package let models: [TensorView]
     /// One per model, or none.
     package let fishers: [TensorView]
@@ -29,6 +29,12 @@ package struct MergePlan: Sendable {
     package var partners: [[TensorView]] = []
     /// What the product of the LoRA factors of the tensor's module is multiplied by, one per model.
     package var scalings: [Double] = []
+    /// The parts that a gathered tensor is made of, in the method's order; see ``GatheredTensor``.
+    package var parts: [GatheredTensor.Part] = []
+    /// The places of further outputs that have the same values: computed once, written to all.
+    package var twins: [Int] = []
+    /// Whether the method gives the tensor another shape than it has in the inputs.
+    package var isReshaped = false
     /// Bits beside the first model's tensor that the method reads.
     package var bits: [TensorView] = []
     /// The places among the outputs of the bits that it writes.
@@ -36,6 +42,13 @@ package struct MergePlan: Sendable {
 
     /// The shape of what is merged: all, or the leading rows.
     package var mergedShape: Shape { output.shape.leading(elements: mergedCount) }
+
+    /// Whether the tensor is made elementwise of the same tensor of all models, so that statistics
+    /// look at it.
+    var isPlain: Bool { whole == nil && parts.isEmpty }
+
+    /// The place of the output and of those that have its values.
+    var positions: [Int] { [position] + twins }
 
     /// Whether an operand is F64.
     package var isWide: Bool { operands.contains { $0.dtype == .f64 } }
@@ -78,6 +91,23 @@ package struct MergePlan: Sendable {
   package let numbers: [TensorView]
   /// The places among the outputs of the vectors that are written.
   package let numberOutputs: [Int]
+
+  /// The number of tensors that the method gives values.
+  package var mergedTensorCount: Int { entries.reduce(0) { $0 &+ $1.positions.count } }
+
+  /// The outputs that have the values of another one, by name: the name of that one, which is the
+  /// first of them among the tensors that they are made of.
+  package var ties: [String: String] {
+    var found: [String: String] = [:]
+    for entry in entries where !entry.twins.isEmpty {
+      let names = entry.positions.map { outputs[$0].name }
+      let known = Set(names)
+      guard let first = entry.parts.first(where: { known.contains($0.name) })?.name ?? names.first
+      else { continue }
+      for name in names where name != first { found[name] = first }
+    }
+    return found
+  }
 
   /// The number of elements that are computed.
   package var elementCount: Int { entries.reduce(0) { $0 &+ $1.mergedCount } }

@@ -36,6 +36,9 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
 
   /// The shapes of tensors of the result that the method changes, by name.
   public let reshaped: [String: Shape]
+  /// The tensors of the result that have the values of another one because they are made of the same
+  /// inputs: its name, by theirs. A host may store each such tensor once.
+  public let ties: [String: String]
   /// Whether the destination is a file, or a folder with weights, that the merge replaces.
   public let replaces: Bool
 
@@ -51,7 +54,7 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     speed: MachineSpeed?
   ) {
     isPossible = plan.problems.isEmpty
-    merged = plan.entries.count
+    merged = plan.mergedTensorCount
     copied = plan.copies.count
     leftOut = plan.leftOut.count
     added =
@@ -63,9 +66,10 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
     remedies = plan.problems.isEmpty ? [] : PlanFinding.remedies(for: plan.problems)
     findings = (plan.notes, plan.problems)
     reshaped = plan.entries.reduce(into: [:]) {
-      guard let whole = $1.whole, whole.shape != $1.models.first?.shape else { return }
-      $0[$1.output.name] = whole.shape
+      guard $1.isReshaped else { return }
+      for position in $1.positions { $0[plan.outputs[position].name] = $1.output.shape }
     }
+    ties = plan.ties
     threads = resources.threads
     passes = resources.passes
     peakMemory = resources.peakMemory
@@ -117,6 +121,7 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
       "file_bytes_read": .int(Int64(fileBytesRead)), "bytes_written": .int(Int64(bytesWritten)),
       "reshaped": .object(
         reshaped.mapValues { .array($0.dimensions.map { .int(Int64($0)) }) }),
+      "ties": .object(ties.mapValues(JSONValue.string)),
       "seconds": number(seconds), "text": .string(description),
       "bytes_per_second": .object([
         "memory": number(speed?.memory), "input": number(speed?.input),
@@ -136,6 +141,10 @@ public struct MergePlanReport: Sendable, CustomStringConvertible {
       "\(merged) tensor\(merged == 1 ? "" : "s") merged (\(count(parameters)) parameters), "
       + "\(copied) copied"
     if !added.isEmpty { counts += ", \(added.count) added" }
+    if !ties.isEmpty {
+      counts +=
+        ", \(ties.count) with the values of \(Set(ties.values).count) other\(Set(ties.values).count == 1 ? "" : "s")"
+    }
     if leftOut > 0 { counts += ", \(leftOut) left out" }
     if !problems.isEmpty { counts += ", \(problems.count) refused" }
     lines.append(counts)

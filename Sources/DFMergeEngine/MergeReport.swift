@@ -9,6 +9,9 @@ public struct MergeReport: Sendable {
   public let copied: Int
   /// Names of the outputs that were not written.
   public let leftOut: [String]
+  /// The tensors of the result that have the values of another one because they are made of the same
+  /// inputs: its name, by theirs. A host may store each such tensor once.
+  public let ties: [String: String]
   /// What the settings settled, one sentence each.
   public let notes: [String]
   public let bytesRead: Int
@@ -26,9 +29,10 @@ public struct MergeReport: Sendable {
     plan: MergePlan, resources: MergeResources, outcome: StoreOutcome,
     figures: [String: Double], seconds: Double
   ) {
-    merged = plan.entries.count
+    merged = plan.mergedTensorCount
     copied = plan.copies.count
     leftOut = plan.leftOut
+    ties = plan.ties
     notes = plan.notes.map(\.text)
     bytesRead = resources.bytesRead
     bytesWritten = resources.bytesWritten
@@ -46,6 +50,7 @@ public struct MergeReport: Sendable {
         "left_out": .int(Int64(leftOut.count)),
       ]),
       "left_out": .array(leftOut.map(JSONValue.string)),
+      "ties": .object(ties.mapValues(JSONValue.string)),
       "notes": .array(notes.map(JSONValue.string)), "bytes_read": .int(Int64(bytesRead)),
       "bytes_written": .int(Int64(bytesWritten)), "seconds": .double(seconds),
       "rounding_error": roundingError.map(JSONValue.double) ?? .null,

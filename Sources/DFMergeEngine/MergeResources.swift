@@ -59,7 +59,7 @@ package struct MergeResources: Sendable {
       if readsFiles, view.stored != nil { fromFiles &+= total }
     }
     for entry in plan.entries {
-      if entry.whole != nil {
+      if !entry.isPlain {
         for view in entry.operands { count(view, bytes: view.byteCount) }
         continue
       }
@@ -145,7 +145,7 @@ package struct MergeResources: Sendable {
   private static let threadBytes = 160 << 10
 
   /// What does not depend on threads: the plan's own tables and the method's statistics.
-  private static func fixedBytes(_ plan: MergePlan, _ statistics: [ModelStatistic]) -> Int {
+  private static func fixedBytes(_ plan: MergePlan, _ statistics: [JointStatistics]) -> Int {
     let tensors = plan.entries.reduce(0) { $0 + 1 + $1.operands.count } + plan.copies.count * 2
     return tensors * 400
       + statistics.reduce(0) { $0 + StatisticsPass.bytes($1, plan) }

@@ -56,7 +56,9 @@ struct OutputFiles {
     }
     if copies {
       let name = path.split(separator: "/").last.map(String.init) ?? path
-      texts = (try MergeRecord(merge), name, baseFolder, reference?.adapter, isModel)
+      var record = try MergeRecord(merge)
+      record.ties = plan.ties
+      texts = (record, name, baseFolder, reference?.adapter, isModel)
     } else {
       texts = nil
     }

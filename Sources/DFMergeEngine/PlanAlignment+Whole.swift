@@ -5,11 +5,12 @@ import DFMergeMethods
 // Tensors that a method makes in one tile, from inputs of shapes of their own.
 extension PlanAlignment {
   /// How the method makes `output`; elementwise where the reference lacks it, which is found then.
-  func assembly(
+  mutating func assembly(
     of output: TensorSpec, _ position: Int, _ scalings: [Double]
   ) throws(DFMergeError) -> TensorAssembly {
     guard let methods, let own = view(of: output.name, in: reference) else { return .elementwise }
-    let (models, ties) = (models, ties)
+    let (reference, models, ties) = (reference, models, ties)
+    let layers = stacks()
     let shapes: (String) -> [Shape?] = { name in
       models.map { ($0.tensor(named: name) ?? ties.alias(of: name, in: $0))?.shape }
     }
@@ -17,7 +18,11 @@ extension PlanAlignment {
       of: TensorOutline(
         name: output.name, shape: own.shape, models: shapes(output.name),
         data: fishers.map { view(of: output.name, in: $0)?.shape }, scalings: scalings,
-        others: shapes))
+        layer: layers.place(of: output.name),
+        own: { name in
+          let found = reference.tensor(named: name) ?? ties.alias(of: name, in: reference)
+          return found.flatMap { $0.dtype.isMergeable ? $0.shape : nil }
+        }, others: shapes))
   }
 
   /// What the LoRA factors of a tensor's module are multiplied by in each model; none unless every
@@ -78,7 +83,7 @@ extension PlanAlignment {
       MergePlan.Entry(
         output: output, position: position, base: hasBase && needsBase ? own : nil, models: found,
         fishers: data, mergedCount: output.shape.elementCount, rest: nil, whole: whole,
-        partners: partners, scalings: scalings))
+        partners: partners, scalings: scalings, isReshaped: whole.shape != found.first?.shape))
   }
 
   /// What the models beside the reference have, of any shape.

@@ -23,6 +23,10 @@ struct PlanAlignment {
   private(set) var notes: [PlanFinding] = []
   var problems: [PlanFinding] = []
   let ties: TiedNames
+  /// The entries of gathered tensors that further outputs may share.
+  var gathered: [GatheredKey: Int] = [:]
+  /// Found with the first output.
+  var foundStacks: LayerStacks?
   /// How often a tensor was looked for under a longer or shorter name.
   private var nearSearches = 0
 
@@ -66,14 +70,12 @@ struct PlanAlignment {
     switch try assembly(of: wanted, position, scalings) {
     case .elementwise: alignElements(wanted, position, scalings)
     case .whole(let whole):
-      let output = try TensorSpec(name: wanted.name, dtype: wanted.dtype, shape: whole.shape)
-      guard !isGiven || output.shape == wanted.shape else {
-        problem(
-          .method, wanted.name,
-          "'\(wanted.name)' is \(wanted.shape) in \(target) but the merge gives \(output.shape)")
-        return wanted
-      }
+      guard let output = try shaped(wanted, whole.shape) else { return wanted }
       try alignWhole(output, position, whole, scalings)
+      return output
+    case .gathered(let gathered):
+      guard let output = try shaped(wanted, gathered.shape) else { return wanted }
+      try alignGathered(output, position, gathered)
       return output
     case .refused(let text): problem(.method, wanted.name, text)
     }

@@ -5,6 +5,9 @@ import DFMergeMethods
 // Order statistics of numbers that a method computes; see ``KeySelection``. Counts of whole numbers,
 // so neither threads nor pieces can change them.
 extension StatisticsPass {
+  /// Elements whose values are ranked at a time.
+  private static let rankedRun = 1 << 13
+
   /// The value of each selection, by entry of the plan.
   /// - Parameter owner: the instance that asks; it speaks for all tensors where the scope is the
   ///   model.
@@ -106,36 +109,42 @@ extension StatisticsPass {
         stride(from: number % request.values, to: number, by: request.values)
           .first { digits[$0] == digits[number] } ?? number
       }
-      let counters = TileSlots<[[Int]]>(count: executor.resources.threads, initial: [])
+      // One set per thread, made when the thread gets its first tile.
+      let counters = TileSlots<[KeyHistogram?]>(count: executor.resources.threads, initial: [])
       try executor.forEachInputTile(
         of: entry, in: memory, wholeUnits: false, statistics: found, fishers: fishers, poll: poll
       ) { (number, tile, worker) throws(DFMergeError) in
         if counters[worker].isEmpty {
-          counters[worker] = digits.indices.map { index in
-            guard let digit = digits[index], places[index] == index else { return [] }
-            return [Int](repeating: 0, count: 1 << Int(digit.bits))
-          }
+          counters[worker] = digits.indices.map { places[$0] == $0 ? digits[$0]?.histogram : nil }
         }
+        let histograms = counters[worker]
         let start = (values.address + worker * MergeExecutor.blockElements * 8)
           .bindMemory(to: Double.self, capacity: tile.count)
-        for list in 0..<request.values {
-          let counted = stride(from: list, to: digits.count, by: request.values)
-            .filter { places[$0] == $0 && digits[$0] != nil }
-          guard !counted.isEmpty else { continue }
-          try method.rankedValues(tile, request, index: list, into: start)
-          for index in counted {
-            guard let digit = digits[index] else { continue }
-            try refuse(digit.count(start, tile.count, into: &counters[worker][index]), tile)
+        // As much at a time as stays in a core's own cache with its values.
+        for from in stride(from: 0, to: tile.count, by: StatisticsPass.rankedRun) {
+          let run = tile.run(
+            from: from, count: min(StatisticsPass.rankedRun, tile.count - from))
+          for list in 0..<request.values {
+            let counted = stride(from: list, to: digits.count, by: request.values)
+              .filter { histograms[$0] != nil }
+            guard !counted.isEmpty else { continue }
+            try method.rankedValues(run, request, index: list, into: start)
+            for index in counted {
+              guard let digit = digits[index], let histogram = histograms[index] else { continue }
+              try refuse(digit.count(start, run.count, into: histogram), run)
+            }
           }
         }
       }
-      for (index, digit) in digits.enumerated() {
-        guard let digit else { continue }
-        var sum = [Int](repeating: 0, count: 1 << Int(digit.bits))
-        for thread in counters.values where !thread.isEmpty {
-          for i in sum.indices { sum[i] &+= thread[places[index]][i] }
+      let all = counters.values.filter { !$0.isEmpty }
+      for index in digits.indices where places[index] == index {
+        guard let digit = digits[index] else { continue }
+        let counted = all.compactMap { $0[index] }
+        let sum = counted.first ?? digit.histogram
+        for other in counted.dropFirst() { sum.add(other) }
+        for place in digits.indices where places[place] == index && digits[place] != nil {
+          selections[place].narrow(by: sum)
         }
-        selections[index].narrow(by: sum)
       }
     }
     return selections.map { $0.found ?? 0 }

@@ -24,60 +24,65 @@ struct StatisticsPass {
     found = Array(repeating: [:], count: executor.plan.entries.count)
   }
 
-  /// Memory that a statistic takes while it is computed.
-  static func bytes(_ statistic: ModelStatistic, _ plan: MergePlan) -> Int {
-    switch statistic {
-    case .fisherSumOfSquares: BlockSums.byteCount(plan, width: plan.modelNames.count)
+  /// Memory that statistics take while they are computed.
+  static func bytes(_ joint: JointStatistics, _ plan: MergePlan) -> Int {
+    let models = plan.modelNames.count
+    let perEntry = joint.isByTensor ? 1 : joint.statistics.count
+    return switch joint.first {
+    case .fisherSumOfSquares: BlockSums.byteCount(plan, width: models)
     case .sums(let request): BlockSums.byteCount(plan, width: request.count)
-    case .taskVectorThreshold: plan.entries.count * plan.modelNames.count * 16
-    case .taskVectorRanks(let request): plan.entries.count * request.count * 16
-    case .ranks(let request):
-      // The threads' counters are added up in one more set.
-      plan.entries.count * request.count * 16
-        + KeySelection.Digit.byteCount(isWide: plan.entries.contains(where: \.isWide))
+    case .taskVectorThreshold: plan.entries.count * models * 16 * perEntry
+    case .taskVectorRanks(let request), .ranks(let request):
+      plan.entries.count * request.count * 16 * perEntry
     }
   }
 
-  /// Memory that each thread takes for it.
-  static func threadBytes(_ statistic: ModelStatistic, _ plan: MergePlan) -> Int {
+  /// Memory that each thread takes for them.
+  static func threadBytes(_ joint: JointStatistics, _ plan: MergePlan) -> Int {
     let isWide = plan.entries.contains(where: \.isWide)
-    switch statistic {
+    let together = joint.isByTensor ? 1 : min(joint.statistics.count, mostTogether(isWide: isWide))
+    switch joint.first {
     case .fisherSumOfSquares, .sums: return 0
     case .taskVectorThreshold:
-      return plan.modelNames.count * MagnitudeHistogram.byteCount(isWide: isWide)
+      return together * plan.modelNames.count * MagnitudeHistogram.byteCount(isWide: isWide)
     case .taskVectorRanks(let request):
-      return request.count * MagnitudeHistogram.byteCount(isWide: isWide)
+      return together * request.count * MagnitudeHistogram.byteCount(isWide: isWide)
     case .ranks(let request):
       return request.count * KeySelection.Digit.byteCount(isWide: isWide)
         + MergeExecutor.blockElements * 8
     }
   }
 
+  /// How many statistics over a model may have counters of their own at a time.
+  static func mostTogether(isWide: Bool) -> Int { isWide ? 1 : JointStatistics.mostTogether }
+
   /// Every figure that the methods ask for, by entry of the plan.
   mutating func run(
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [[ModelStatistic: [Double]]] {
     for place in 0..<methods.placeCount {
-      for statistic in methods.passes(at: place) {
-        let values: [[Double]]
-        // Whoever asks for it speaks for all tensors where it is found over the whole model.
-        let owner =
-          methods.instances.first { $0.statistics.contains(statistic) } ?? methods.instances[0]
-        switch statistic {
-        case .fisherSumOfSquares: values = try sumsOfSquares(poll: poll)
-        case .taskVectorThreshold(let densities, let scope, let keeping):
-          values = try thresholds(densities, scope, keeping, poll: poll)
-        case .taskVectorRanks(let request):
-          values = try magnitudes(request, of: owner, poll: poll)
-        case .ranks(let request): values = try ranks(request, of: owner, poll: poll)
+      for joint in methods.passes(at: place) {
+        switch joint.first {
+        case .fisherSumOfSquares: keep(try sumsOfSquares(poll: poll), for: joint.first)
+        case .taskVectorThreshold, .taskVectorRanks:
+          let known = try magnitudes(joint, at: place, poll: poll)
+          for (entry, figures) in known.enumerated() {
+            found[entry].merge(figures) { _, new in new }
+          }
+        case .ranks(let request):
+          keep(try ranks(request, of: owner(of: joint.first), poll: poll), for: joint.first)
         case .sums(let request):
           try keepSums(at: place, ofWholeUnits: request.ofWholeUnits, poll: poll)
-          continue
         }
-        keep(values, for: statistic)
       }
     }
     return found
+  }
+
+  /// The instance that asks for a statistic; it speaks for all tensors where that is found over the
+  /// whole model.
+  func owner(of statistic: ModelStatistic) -> any MergeMethod {
+    methods.instances.first { $0.statistics.contains(statistic) } ?? methods.instances[0]
   }
 
   private mutating func keep(_ values: [[Double]], for statistic: ModelStatistic) {

@@ -5,76 +5,97 @@ import DFMergeMethods
 // Magnitudes of task vectors of a given rank. Counts of whole numbers, so neither threads nor pieces
 // can change them.
 extension StatisticsPass {
-  /// The magnitude of the last element kept, for each entry and model.
+  /// Thresholds and ranked magnitudes, for each entry.
   ///
-  /// Reads base and models twice, three times where something is F64; not at all where everything
-  /// is kept.
+  /// Reads base and models twice, three times where something is F64, and some more often where
+  /// there are many over the model; not at all where everything is kept.
+  /// - Parameter place: of the statistics among those of an instance.
   /// - Throws: `.nonFinite` for a difference that is NaN, unless such values are allowed: then they
   ///   rank below every number.
-  func thresholds(
-    _ densities: [Double], _ scope: StatisticScope, _ keeping: KeptCount,
+  func magnitudes(
+    _ joint: JointStatistics, at place: Int, poll: () throws(DFMergeError) -> Void
+  ) throws(DFMergeError) -> [[ModelStatistic: [Double]]] {
+    let entries = executor.plan.entries
+    let isExact =
+      if case .taskVectorThreshold(_, _, let keeping) = joint.first { keeping.isExact } else {
+        true
+      }
+    let memory = try executor.pieceMemory()
+    guard !joint.isByTensor else {
+      let own = entries.indices.map { number -> ModelStatistic? in
+        let statistic = methods.statistic(of: number, at: place)
+        return statistic.flatMap { joint.statistics.contains($0) ? $0 : nil }
+      }
+      let values = try magnitudesOfTensors(own, isExact: isExact, memory, poll: poll)
+      return own.indices.map { number in own[number].map { [$0: values[number]] } ?? [:] }
+    }
+    guard !entries.isEmpty else { return [] }
+    let count = executor.plan.elementCount
+    let asked = joint.statistics.map { ranks(for: $0, of: owner(of: $0), in: 0, count: count) }
+    let values = try select(
+      selections(asked.flatMap { $0 }, of: count, in: entries, isExact: isExact), in: nil, memory,
+      poll: poll)
+    var figures: [ModelStatistic: [Double]] = [:]
+    var start = 0
+    for (statistic, ranks) in zip(joint.statistics, asked) {
+      figures[statistic] = Array(values[start..<start + ranks.count])
+      start += ranks.count
+    }
+    return entries.map { _ in figures }
+  }
+
+  /// The ranks that a statistic asks for among `count` elements, number i of model `i % models`.
+  private func ranks(
+    for statistic: ModelStatistic, of method: any MergeMethod, in entry: Int, count: Int
+  ) -> [Int] {
+    switch statistic {
+    case .taskVectorThreshold(let densities, _, let keeping):
+      return densities.map { keeping.rank(of: count, density: $0) }
+    case .taskVectorRanks(let request):
+      let known = found[entry]
+      return (0..<request.count).map {
+        method.rank(request, index: $0, count: count, statistics: known)
+      }
+    case .fisherSumOfSquares, .sums, .ranks: return []
+    }
+  }
+
+  private func selections(
+    _ ranks: [Int], of count: Int, in entries: [MergePlan.Entry], isExact: Bool
+  ) -> [MagnitudeSelection] {
+    let models = executor.plan.modelNames.count
+    return ranks.enumerated().map { number, rank in
+      MagnitudeSelection(
+        rank: rank, of: count,
+        isWide: entries.contains {
+          $0.base?.dtype == .f64 || $0.models[number % models].dtype == .f64
+        }, isExact: isExact)
+    }
+  }
+
+  /// What each tensor asks for among its own elements; nothing for one that asks for nothing.
+  private func magnitudesOfTensors(
+    _ wanted: [ModelStatistic?], isExact: Bool, _ memory: AlignedBuffer,
     poll: () throws(DFMergeError) -> Void
   ) throws(DFMergeError) -> [[Double]] {
-    let isExact = if case .fromAscending = keeping { true } else { false }
-    return try magnitudes(scope, isExact: isExact, poll: poll) { (_, count) in
-      densities.map { keeping.rank(of: count, density: $0) }
-    }
-  }
-
-  /// The magnitudes of the ranks that the methods say, for each entry.
-  ///
-  /// - Parameter owner: the instance that asks; it speaks for all tensors where the scope is the
-  ///   model.
-  func magnitudes(
-    _ request: RankRequest, of owner: any MergeMethod, poll: () throws(DFMergeError) -> Void
-  ) throws(DFMergeError) -> [[Double]] {
-    let (methods, found) = (methods, found)
-    return try magnitudes(request.scope, isExact: true, poll: poll) { (entry, count) in
-      let method = entry.map { methods[$0] } ?? owner
-      return (0..<request.count).map {
-        method.rank(request, index: $0, count: count, statistics: found[entry ?? 0])
-      }
-    }
-  }
-
-  /// Carries out selections of the given ranks, number i of model `i % models`.
-  private func magnitudes(
-    _ scope: StatisticScope, isExact: Bool, poll: () throws(DFMergeError) -> Void,
-    ranks: (_ entry: Int?, _ count: Int) -> [Int]
-  ) throws(DFMergeError) -> [[Double]] {
     let entries = executor.plan.entries
-    let models = executor.plan.modelNames.count
-    func selections(
-      _ entry: Int?, _ count: Int, _ entries: [MergePlan.Entry]
-    ) -> [MagnitudeSelection] {
-      ranks(entry, count).enumerated().map { number, rank in
-        MagnitudeSelection(
-          rank: rank, of: count,
-          isWide: entries.contains {
-            $0.base?.dtype == .f64 || $0.models[number % models].dtype == .f64
-          }, isExact: isExact)
-      }
+    let ranks = entries.indices.map { number in
+      wanted[number].map {
+        self.ranks(for: $0, of: methods[number], in: number, count: entries[number].mergedCount)
+      } ?? []
     }
-    let memory = try executor.pieceMemory()
-    switch scope {
-    case .model:
-      guard !entries.isEmpty else { return [] }
-      let found = try select(
-        selections(nil, executor.plan.elementCount, entries), in: nil, memory, poll: poll)
-      return entries.map { _ in found }
-    case .tensor:
-      // Tensors of one block each by themselves, all in one pass.
-      let wanted = entries.indices.map { number in
-        let count = entries[number].mergedCount
-        return count <= MergeExecutor.blockElements ? ranks(number, count) : []
-      }
-      var found = try magnitudesOfBlocks(wanted, isExact: isExact, memory, poll: poll)
-      for (number, entry) in entries.enumerated() where wanted[number].isEmpty {
-        found[number] = try select(
-          selections(number, entry.mergedCount, [entry]), in: number, memory, poll: poll)
-      }
-      return found
+    func isSmall(_ number: Int) -> Bool {
+      entries[number].mergedCount <= MergeExecutor.blockElements
     }
+    // Tensors of one block each by themselves, all in one pass.
+    let small = entries.indices.map { isSmall($0) ? ranks[$0] : [] }
+    var found = try magnitudesOfBlocks(small, isExact: isExact, memory, poll: poll)
+    for (number, entry) in entries.enumerated() where !isSmall(number) {
+      found[number] = try select(
+        selections(ranks[number], of: entry.mergedCount, in: [entry], isExact: isExact),
+        in: number, memory, poll: poll)
+    }
+    return found
   }
 
   /// The magnitudes of the wanted ranks within those tensors that are one block; nothing for tensors of
@@ -128,26 +149,31 @@ extension StatisticsPass {
         stride(from: number % models, to: number, by: models)
           .first { digits[$0] == digits[number] } ?? number
       }
-      // One histogram per thread and model, made when the thread gets its first piece.
+      let most =
+        models * StatisticsPass.mostTogether(isWide: digits.contains { $0?.isWide == true })
+      // The others wait for a further read.
+      let counted = Set(
+        digits.indices.filter { places[$0] == $0 && digits[$0] != nil }.prefix(most))
+      // One histogram per thread and selection, made when the thread gets its first piece.
       let threads = TileSlots<[MagnitudeHistogram?]>(
         count: executor.resources.threads, initial: [])
       try executor.forEachMergePiece(of: entry, in: memory, poll: poll) {
         (number, piece, buffer) throws(DFMergeError) in
         if threads[buffer.worker].isEmpty {
           threads[buffer.worker] = digits.indices.map { place in
-            places[place] == place ? digits[place].map { MagnitudeHistogram($0) } : nil
+            counted.contains(place) ? digits[place].map { MagnitudeHistogram($0) } : nil
           }
         }
         try count(number, piece, into: threads[buffer.worker], &buffer)
       }
-      for (number, digit) in digits.enumerated() {
-        guard let digit else { continue }
-        let sharing = digits.indices.filter { places[$0] == number && digits[$0] != nil }
-        guard !sharing.isEmpty else { continue }
-        let counted = threads.values.compactMap { $0.isEmpty ? nil : $0[number] }
-        let sum = counted.first ?? MagnitudeHistogram(digit)
-        for other in counted.dropFirst() { sum.add(other) }
-        for place in sharing { selections[place].narrow(by: sum) }
+      for number in counted {
+        guard let digit = digits[number] else { continue }
+        let parts = threads.values.compactMap { $0.isEmpty ? nil : $0[number] }
+        let sum = parts.first ?? MagnitudeHistogram(digit)
+        for other in parts.dropFirst() { sum.add(other) }
+        for place in digits.indices where places[place] == number && digits[place] != nil {
+          selections[place].narrow(by: sum)
+        }
       }
     }
     return selections.map { $0.threshold ?? 0 }

@@ -18,7 +18,8 @@ final class TileSlots<Value>: @unchecked Sendable {
 
   subscript(tile: Int) -> Value {
     get { storage[tile] }
-    set { storage[tile] = newValue }
+    // In place: a value that is got, changed and set again is copied where it is an array.
+    _modify { yield &storage[tile] }
   }
 
   var values: [Value] { Array(storage) }

@@ -57,6 +57,8 @@ package struct MergeRecord: Sendable {
   package var figures: [String: Double] = [:]
   /// The recipes of the merges whose results went in, in their order, each with its `name`.
   package var steps: [JSONValue] = []
+  /// Tensors of the result that have the values of another one: its name, by theirs.
+  package var ties: [String: String] = [:]
 
   package init(
     method: String, title: String, formula: String, options: [String: JSONValue], base: Input?,
@@ -81,8 +83,8 @@ package struct MergeRecord: Sendable {
   package static let cardName = "README.md"
 
   /// The merge as JSON text, indented: `format`, `format_version` (1), `library_version`, `method`,
-  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`, and
-  /// `steps` where results of other merges went in. Members without a value are null.
+  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`; where there are
+  /// some, `steps`, the merges whose results went in, and `ties`. Members without a value are null.
   /// Paths stand as they were given; look at them before you publish the file.
   /// - Throws: `.nonFinite` for an option that is no number.
   package func recipe() throws(DFMergeError) -> [UInt8] {
@@ -97,6 +99,9 @@ package struct MergeRecord: Sendable {
       ("figures", .object(figures.mapValues(MergeRecord.number))),
     ]
     if !steps.isEmpty { members.append(("steps", .array(steps))) }
+    if !ties.isEmpty {
+      members.append(("ties", .object(ties.mapValues(JSONValue.string))))
+    }
     return Array((try MergeRecord.indented(members, depth: 0) + "\n").utf8)
   }
 

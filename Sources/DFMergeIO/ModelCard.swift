@@ -32,7 +32,7 @@ extension MergeRecord {
 
         \(try table())
 
-        """ + (try settings()) + """
+        """ + (try settings()) + shared + """
         ## How to make it again
 
         `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs\(earlier).\(unnamed)
@@ -53,6 +53,21 @@ extension MergeRecord {
     let names = steps.compactMap { $0["name"]?.stringValue }
     let shown = names.map { "`\(MergeRecord.plain($0))`" }.joined(separator: ", ")
     return ", also of the merge\(names.count == 1 ? "" : "s") before this one: \(shown)"
+  }
+
+  /// Which tensors are stored more than once.
+  private var shared: String {
+    guard !ties.isEmpty else { return "" }
+    let firsts = Set(ties.values).count
+    return """
+      ## Shared tensors
+
+      \(ties.count) tensor\(ties.count == 1 ? " has" : "s have") the values of \(firsts) other\
+      \(firsts == 1 ? "" : "s"), so that a program may store each of them once: `ties` in \
+      `\(MergeRecord.recipeName)` says which, by name.
+
+
+      """
   }
 
   /// What to do about inputs that no path names.
@@ -92,7 +107,10 @@ extension MergeRecord {
   private var perModel: [(name: String, values: [JSONValue])] {
     options.sorted { $0.key < $1.key }.compactMap { name, value in
       switch value {
-      case .array(let values) where values.count == models.count: (name, values)
+      // Texts are a list of names, which may happen to be as many.
+      case .array(let values)
+      where values.count == models.count && !values.contains { $0.stringValue != nil }:
+        (name, values)
       case .object(let members) where Set(members.keys) == Set(models.map(\.label)):
         (name, models.map { members[$0.label] ?? .null })
       default: nil

@@ -61,12 +61,12 @@ package struct CompetitionBalance: Sendable {
     let loops = CPULevel.current.loops
     let rounds = rounds(base, models)
     Kernels.forEachDifferences(base, models, moreRows: 1, count: count) { rows, stride, start, n in
-      let found = rows + models.count &* stride
-      loops.balances(
-        into: found, rows, stride: stride, count: models.count, model: model,
-        n: (n &+ stepSize &- 1) & ~(stepSize &- 1), numbers: numbers, shift: shift,
-        rounds: rounds, kind: kind.rawValue)
-      (values + start).update(from: found, count: n)
+      let spare = rows + models.count &* stride
+      Kernels.inWholeSteps(values + start, count: n, spare: spare) { found, padded in
+        loops.balances(
+          into: found, rows, stride: stride, count: models.count, model: model, n: padded,
+          numbers: numbers, shift: shift, rounds: rounds, kind: kind.rawValue)
+      }
     }
   }
 

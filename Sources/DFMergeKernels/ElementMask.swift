@@ -78,4 +78,16 @@ extension Kernels {
       }
     }
   }
+
+  /// Calls `loop`, which writes whole steps, with `out`, or with `spare` where the last step is not
+  /// whole; what it has written is in `out` then. `spare` has room for the whole steps.
+  static func inWholeSteps(
+    _ out: UnsafeMutablePointer<Double>, count: Int, spare: UnsafeMutablePointer<Double>,
+    _ loop: (_ found: UnsafeMutablePointer<Double>, _ padded: Int) -> Void
+  ) {
+    let padded = (count &+ stepSize &- 1) & ~(stepSize &- 1)
+    if padded == count { return loop(out, padded) }
+    loop(spare, padded)
+    out.update(from: spare, count: count)
+  }
 }

@@ -97,6 +97,10 @@ protocol InnerLoopSet {
     _ x: UnsafeRawPointer, base: UnsafeRawPointer, into counts: UnsafeMutablePointer<UInt32>,
     shift: Int, upper: UInt64, rounds: Bool, n: Int
   ) -> Int
+  static func countOrdered(
+    _ values: UnsafePointer<Double>, into counts: UnsafeMutablePointer<UInt32>, shift: Int,
+    bits: Int, upper: UInt64, n: Int, wide: Bool
+  ) -> Int
   static func drop(
     _ x: UnsafeRawPointer, base: UnsafeRawPointer, into out: UnsafeMutableRawPointer, n: Int,
     width: Int, seed: UInt64, stream: UInt64, first: UInt64, limit: UInt64
@@ -118,9 +122,14 @@ protocol InnerLoopSet {
   static func draws(
     into out: UnsafeMutablePointer<UInt32>, n: Int, seed: UInt64, stream: UInt64, first: UInt64
   )
-  static func key(at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> UInt64
+  static func key(
+    at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool, below: UnsafeMutablePointer<Int64>
+  ) -> UInt64
+  static func rank(
+    _ keys: UnsafePointer<UInt32>, n: Int, into ranks: UnsafeMutablePointer<UInt32>,
+    items: UnsafeMutablePointer<UInt64>, tables: UnsafeMutablePointer<UInt32>, bits: Int
+  ) -> Bool
   static func orderKeys(of values: UnsafeMutableRawPointer, n: Int, wide: Bool) -> Int
-  static func countBelow(_ key: UInt64, of keys: UnsafeRawPointer, n: Int, wide: Bool) -> Int
   static func keep(
     _ d: UnsafeMutablePointer<Double>, from low: UInt64, to high: UInt64,
     keys: UnsafeRawPointer, n: Int, wide: Bool
@@ -139,6 +148,10 @@ protocol InnerLoopSet {
   static func keep(
     _ d: UnsafeMutablePointer<Double>, above threshold: Double, values: UnsafePointer<Double>,
     n: Int
+  )
+  static func countAbove(
+    _ first: Double, _ second: Double, of x: dfmk_input, minus b: dfmk_input, n: Int,
+    into found: UnsafeMutablePointer<Int64>
   )
   static func balances(
     into out: UnsafeMutablePointer<Double>, _ tau: UnsafePointer<Double>, stride: Int, count: Int,

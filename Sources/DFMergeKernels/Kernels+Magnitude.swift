@@ -44,9 +44,11 @@ extension Kernels {
     return withUnsafeTemporaryAllocation(byteCount: count &* width, alignment: 64) { keys in
       guard let start = keys.baseAddress else { return ([], 0) }
       let undefined = magnitudeKeys(into: start, model, base: base, count: count)
+      var below: Int64 = 0
       let found = zip(ranks, known).map { rank, threshold -> Double in
         if let threshold { return threshold }
-        let key = loops.key(at: count &- rank, of: start, n: count, wide: isWide)
+        let key = loops.key(
+          at: count &- rank, of: start, n: count, wide: isWide, below: &below)
         return isWide
           ? Double(bitPattern: key)
           : Double(Float(bitPattern: UInt32(truncatingIfNeeded: key)))

@@ -37,4 +37,31 @@ extension Kernels {
     }
     return found
   }
+
+  /// How many `|tau_i|` are above each of two limits, which are not negative.
+  @inline(never)
+  package static func countsAbove(
+    _ limits: (Double, Double), _ model: Elements, base: Elements, count: Int
+  ) -> (Int, Int) {
+    let loops = CPULevel.current.loops
+    let whole = count & ~(stepSize &- 1)
+    return withUnsafeTemporaryAllocation(of: Int64.self, capacity: 2) { counts in
+      guard let found = counts.baseAddress else { return (0, 0) }
+      found.initialize(repeating: 0, count: 2)
+      if whole > 0 {
+        loops.countAbove(
+          limits.0, limits.1, of: model.input, minus: base.input, n: whole, into: found)
+      }
+      if whole < count {
+        FilledStep.with(operands: 2) { step in
+          // Zeros differ from each other by nothing, which is above no limit.
+          let last = step.copyWithZeros(model.input.advanced(by: whole), live: count &- whole)
+          let under = step.copyWithZeros(base.input.advanced(by: whole), live: count &- whole)
+          loops.countAbove(
+            limits.0, limits.1, of: last, minus: under, n: stepSize, into: found)
+        }
+      }
+      return (Int(found[0]), Int(found[1]))
+    }
+  }
 }

@@ -61,13 +61,8 @@ package struct MagnitudeSelection: Sendable {
   /// Takes the counts of `digit` over all elements.
   package mutating func narrow(by histogram: MagnitudeHistogram) {
     guard let digit, histogram.digit == digit else { return }
-    var found = 1 << digit.bits &- 1
-    while found > 0 {
-      let count = histogram[found]
-      if count >= rank { break }
-      rank &-= count
-      found &-= 1
-    }
+    let found: Int
+    (found, rank) = histogram.histogram.pattern(ofRank: rank)
     let upper = digit.upper << UInt64(digit.bits) | UInt64(found)
     if digit.shift == 0 {
       self.digit = nil

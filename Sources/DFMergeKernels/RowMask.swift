@@ -7,7 +7,7 @@ import DFMergeCore
 ///              it.
 /// Edge cases:  a NaN difference counts as 0 and always takes part, so that it is seen.
 /// Determinism: a function of the row, and for draws of seed, tensor, model and element.
-/// Cost:        for places about ten looks at the keys of the row, which are in the cache; for draws, a
+/// Cost:        for places a few looks at the keys of the row, which are in the cache; for draws, a
 ///              sort of the row.
 package struct RowMask: ElementMask {
   /// What of a model takes part.
@@ -75,7 +75,8 @@ package struct RowMask: ElementMask {
       let under = base.advanced(by: done)
       for (m, model) in models.enumerated() {
         let own = model.advanced(by: done)
-        Kernels.differences(into: rows + m &* stride, own, minus: under, count: n)
+        Kernels.differences(
+          into: rows + m &* stride, own, minus: under, count: n)
         apply(rules[m], m, to: rows + m &* stride, own, under, at: done, n, rest, stride)
       }
       body(MaskedRun(start: done, count: n, base: under, models: changes, areChanges: true))
@@ -112,7 +113,7 @@ package struct RowMask: ElementMask {
       for row in Swift.stride(from: 0, to: count, by: rowLength) {
         RowOrder.rank(
           UnsafeRawPointer(keys + row &* (isWide ? 8 : 4)), isWide: isWide, count: rowLength,
-          into: ranks + row, memory: memory)
+          into: ranks + row, memory: memory, loops)
       }
       loops.draws(
         into: draws, n: count, seed: self.draws.seed, stream: self.draws.stream(model),
@@ -131,20 +132,21 @@ package struct RowMask: ElementMask {
     _ isWide: Bool, _ loops: any InnerLoopSet.Type
   ) {
     let top: UInt64 = isWide ? 0x7fff_ffff_ffff_ffff : 0x7fff_ffff
-    let low = loops.key(at: places.lowerBound, of: keys, n: count, wide: isWide)
-    let belowLow = loops.countBelow(low, of: keys, n: count, wide: isWide)
-    var (high, belowHigh) = (top, places.upperBound)
+    var (belowLow, belowHigh) = (Int64(0), Int64(places.upperBound))
+    let low = loops.key(
+      at: places.lowerBound, of: keys, n: count, wide: isWide, below: &belowLow)
+    var high = top
     if places.upperBound < count {
-      high = loops.key(at: places.upperBound, of: keys, n: count, wide: isWide)
-      belowHigh = loops.countBelow(high, of: keys, n: count, wide: isWide)
+      high = loops.key(
+        at: places.upperBound, of: keys, n: count, wide: isWide, below: &belowHigh)
     }
     if belowLow == places.lowerBound, belowHigh == places.upperBound {
       return loops.keep(d, from: low, to: high, keys: keys, n: count, wide: isWide)
     }
     // Some of those that are equal take part: from which of the low ones on, up to which of the
     // high ones.
-    let firstLow = places.lowerBound &- belowLow
-    let endHigh = places.upperBound &- belowHigh
+    let firstLow = places.lowerBound &- Int(belowLow)
+    let endHigh = places.upperBound &- Int(belowHigh)
     var (lows, highs) = (0, 0)
     for i in 0..<count {
       let key =

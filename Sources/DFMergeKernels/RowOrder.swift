@@ -2,11 +2,15 @@
 ///
 /// Result:  0 for the lowest; equal keys rank in the order of their elements, so that the result is
 ///          one of its input only.
-/// Cost:    a read for all counts, then a read and a write for each of three digits of 32-bit keys, or
-///          six of 64-bit ones; short rows are sorted by insertion.
+/// Cost:    a read for all counts, then a read and a write for each digit. 32-bit keys have two, chosen
+///          so that few elements of a row of this length are alike in them, and these few are put in
+///          order afterwards; three that leave nothing out where they are not few, or the row is long.
+///          64-bit keys have six. Short rows are sorted by insertion.
 enum RowOrder {
   /// The longest row that is sorted by insertion.
   private static let shortRow = 48
+  /// The longest row whose upper digits tell nearly all elements apart.
+  private static let longRow = 1 << 16
   /// Rows below it have digits of eight bits: larger ones would cost more than the row.
   private static let mediumRow = 1024
 
@@ -18,12 +22,29 @@ enum RowOrder {
   ///   - memory: `words(count)` words.
   static func rank(
     _ keys: UnsafeRawPointer, isWide: Bool, count: Int, into ranks: UnsafeMutablePointer<UInt32>,
-    memory: UnsafeMutablePointer<UInt64>
+    memory: UnsafeMutablePointer<UInt64>, _ loops: any InnerLoopSet.Type
   ) {
     if isWide {
-      rankWide(keys.assumingMemoryBound(to: UInt64.self), count, ranks, memory)
-    } else {
-      rankNarrow(keys.assumingMemoryBound(to: UInt32.self), count, ranks, memory)
+      return rankWide(keys.assumingMemoryBound(to: UInt64.self), count, ranks, memory)
+    }
+    let keys = keys.assumingMemoryBound(to: UInt32.self)
+    if !rankByUpperDigits(keys, count, ranks, memory, loops) {
+      rankNarrow(keys, count, ranks, memory)
+    }
+  }
+
+  /// False where the row wants another way.
+  private static func rankByUpperDigits(
+    _ keys: UnsafePointer<UInt32>, _ count: Int, _ ranks: UnsafeMutablePointer<UInt32>,
+    _ memory: UnsafeMutablePointer<UInt64>, _ loops: any InnerLoopSet.Type
+  ) -> Bool {
+    guard count > shortRow, count <= longRow else { return false }
+    // Larger tables cost more than they save.
+    let bits = count <= 256 ? 7 : count <= 1024 ? 8 : count <= 2048 ? 9 : count <= 8192 ? 10 : 11
+    return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 << bits) { tables in
+      guard let start = tables.baseAddress else { return false }
+      return loops.rank(
+        keys, n: count, into: ranks, items: memory, tables: start, bits: bits)
     }
   }
 
@@ -141,10 +162,12 @@ extension Kernels {
     let loops = CPULevel.current.loops
     let keys = UnsafeMutableRawPointer(values)
     let undefined = loops.orderKeys(of: keys, n: count, wide: isWide)
+    var below: Int64 = 0
     let found = ranks.map { rank -> Double in
       if rank <= 0 { return .infinity }
       if rank > count { return -.infinity }
-      let key = loops.key(at: count &- rank, of: keys, n: count, wide: isWide)
+      let key = loops.key(
+        at: count &- rank, of: keys, n: count, wide: isWide, below: &below)
       if isWide { return Double(bitPattern: key >> 63 == 1 ? key ^ 0x7fff_ffff_ffff_ffff : key) }
       let bits = UInt32(truncatingIfNeeded: key)
       return Double(Float(bitPattern: bits >> 31 == 1 ? bits ^ 0x7fff_ffff : bits))

@@ -47,11 +47,11 @@ extension Kernels {
     let loops = CPULevel.current.loops
     let rounds = SpreadMask.rounds(base, models)
     forEachDifferences(base, models, moreRows: 1, count: count) { rows, stride, start, n in
-      let spread = rows + models.count &* stride
-      loops.spread(
-        into: spread, rows, stride: stride, count: models.count,
-        n: (n &+ stepSize &- 1) & ~(stepSize &- 1), rounds: rounds)
-      (values + start).update(from: spread, count: n)
+      inWholeSteps(values + start, count: n, spare: rows + models.count &* stride) {
+        found, padded in
+        loops.spread(
+          into: found, rows, stride: stride, count: models.count, n: padded, rounds: rounds)
+      }
     }
   }
 }

@@ -29,6 +29,16 @@ extension InnerLoops {
     dfmk_keep_above(d, values, Int64(n), threshold)
   }
 
+  /// Adds to the two counts at `found` how many of `|x - b|` are above each limit; `n` is a multiple of
+  /// sixteen.
+  @inline(never)
+  package static func countAbove(
+    _ first: Double, _ second: Double, of x: dfmk_input, minus b: dfmk_input, n: Int,
+    into found: UnsafeMutablePointer<Int64>
+  ) {
+    dfmk_count_above(x, b, Int64(n), first, second, found)
+  }
+
   /// The balances of model `model` in PCB-Merging; `kind` is 0 for deltas, 1 for shares, 2 for pairs.
   @inline(never)
   package static func balances(

@@ -45,4 +45,20 @@ extension InnerLoops {
   ) -> Int {
     Int(dfmk_count_f64(counts, x, base, Int64(n), Int64(shift), upper, rounds))
   }
+
+  /// Counts bits of the keys of numbers of any sign: see `dfmerge_counts.h`. For floats 16 bits from
+  /// `shift` on, two counters per pattern; for doubles (`wide`) `bits` bits, one counter.
+  @inline(never)
+  package static func countOrdered(
+    _ values: UnsafePointer<Double>, into counts: UnsafeMutablePointer<UInt32>, shift: Int,
+    bits: Int, upper: UInt64, n: Int, wide: Bool
+  ) -> Int {
+    if wide {
+      return Int(
+        dfmk_count_ordered_f64(counts, values, Int64(n), Int64(shift), Int64(bits), upper))
+    }
+    return Int(
+      dfmk_count_ordered_f32(
+        counts, values, Int64(n), Int64(shift), UInt32(truncatingIfNeeded: upper)))
+  }
 }

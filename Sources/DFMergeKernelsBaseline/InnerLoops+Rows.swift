@@ -1,7 +1,7 @@
 import CDFMergeShims
 
-// Elements of a row by their place among its magnitudes: see `dfmerge_rows.h` and `RowMask` of
-// `DFMergeKernels`. Keys are 32-bit integers for floats, 64-bit ones for doubles (`wide`). Any number
+// Elements of a row by their place among its magnitudes: see `dfmerge_rows.h`, `dfmerge_places.h`,
+// `dfmerge_order.h` and `RowMask` of `DFMergeKernels`. Keys are 32-bit integers for floats, 64-bit ones for doubles (`wide`). Any number
 // `n` of elements.
 extension InnerLoops {
   /// The draws of elements, the first of which is number `first` of its tensor.
@@ -12,16 +12,27 @@ extension InnerLoops {
     dfmk_draws(out, Int64(n), seed, stream, first)
   }
 
-  /// The key at a place, 0 being the lowest; `0 <= place < n`.
+  /// The key at a place, 0 being the lowest; `0 <= place < n`. `below` gets the number of those below it.
   @inline(never)
   package static func key(
-    at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool
+    at place: Int, of keys: UnsafeRawPointer, n: Int, wide: Bool, below: UnsafeMutablePointer<Int64>
   ) -> UInt64 {
     if wide {
-      return dfmk_place_u64(keys.assumingMemoryBound(to: UInt64.self), Int64(n), Int64(place))
+      return dfmk_place_u64(
+        keys.assumingMemoryBound(to: UInt64.self), Int64(n), Int64(place), below)
     }
     return UInt64(
-      dfmk_place_u32(keys.assumingMemoryBound(to: UInt32.self), Int64(n), Int64(place)))
+      dfmk_place_u32(keys.assumingMemoryBound(to: UInt32.self), Int64(n), Int64(place), below))
+  }
+
+  /// The ranks of `n` 32-bit keys, 1 or more, 0 being the lowest; false where this way to sort them is
+  /// too slow. `items` has room for `2 n` words, `tables` for `2 << bits`.
+  @inline(never)
+  package static func rank(
+    _ keys: UnsafePointer<UInt32>, n: Int, into ranks: UnsafeMutablePointer<UInt32>,
+    items: UnsafeMutablePointer<UInt64>, tables: UnsafeMutablePointer<UInt32>, bits: Int
+  ) -> Bool {
+    dfmk_rank_keys(keys, Int64(n), ranks, items, tables, Int32(truncatingIfNeeded: bits))
   }
 
   /// Makes keys in the order of the numbers of `n` doubles, in their place: 64-bit ones (`wide`), or
@@ -31,20 +42,6 @@ extension InnerLoops {
     of values: UnsafeMutableRawPointer, n: Int, wide: Bool
   ) -> Int {
     Int(dfmk_order_keys(values, Int64(n), !wide))
-  }
-
-  /// How many keys are below `key`.
-  @inline(never)
-  package static func countBelow(
-    _ key: UInt64, of keys: UnsafeRawPointer, n: Int, wide: Bool
-  ) -> Int {
-    if wide {
-      return Int(
-        dfmk_count_below_u64(keys.assumingMemoryBound(to: UInt64.self), Int64(n), key))
-    }
-    return Int(
-      dfmk_count_below_u32(
-        keys.assumingMemoryBound(to: UInt32.self), Int64(n), UInt32(truncatingIfNeeded: key)))
   }
 
   /// Makes differences 0 whose keys are not in `low ..< high`.

@@ -19,8 +19,9 @@ package struct Breadcrumbs: MergeMethod {
       "Davari and Belilovsky 2024 (arXiv 2312.06795), authors' code: row by row along the last axis, "
       + "density 0.2 and gamma 0.1, coefficient 0.4 of their example; scalars are kept whole, and so "
       + "short rows that floor(density n) = 0 vanish. Deviation: none but the order of equal "
-      + "magnitudes, which their code leaves open. mergekit's breadcrumbs is scope 'tensor', variant "
-      + "'mergekit', gamma 0.01.",
+      + "magnitudes, which their code leaves open. mergekit 0.1.4's breadcrumbs is scope 'tensor', "
+      + "variant 'mergekit', gamma 0.01, up to which of equal changes are kept; 0.1.5 is so but for "
+      + "tensors without outliers, where floor(gamma n) is 0.",
     needsBase: true, needsFisher: false,
     options: [
       OptionSchema(

@@ -16,8 +16,9 @@ package struct BreadcrumbsTIES: MergeMethod {
     source:
       "Davari and Belilovsky 2024 (arXiv 2312.06795) and Yadav et al. 2023 (arXiv 2306.01708); "
       + "combined as in mergekit's breadcrumbs_ties: weighted sum, tied votes positive. Deviation: "
-      + "shares are taken of rows, as in the code of the former; mergekit's are scope 'tensor', variant "
-      + "'mergekit', gamma 0.01.",
+      + "shares are taken of rows, as in the code of the former; those of mergekit 0.1.4 are scope "
+      + "'tensor', variant 'mergekit', gamma 0.01, up to which of equal changes are kept; 0.1.5 is so "
+      + "but for tensors without outliers, where floor(gamma n) is 0.",
     needsBase: true, needsFisher: false,
     options: [
       OptionSchema(

@@ -89,9 +89,9 @@ package struct DPPA: MergeMethod {
     RankRequest("thresholds", count: 2 * modelCount, scope: .tensor)
   }
 
-  package var statistics: [ModelStatistic] { [.sums(sizes), .sums(outliers), .ranks(thresholds)] }
-
-  package func memory(count: Int, shape: Shape) -> TileMemory { TileMemory(workspace: count * 8) }
+  package var statistics: [ModelStatistic] {
+    [.sums(sizes), .sums(outliers), .taskVectorRanks(thresholds)]
+  }
 
   /// The layer of a linear weight; nil for any other tensor.
   private func layer(of name: String, _ shape: Shape) -> TensorName.Layer? {
@@ -102,42 +102,22 @@ package struct DPPA: MergeMethod {
     return isLinear ? TensorName.layer(of: name) : nil
   }
 
-  /// Writes the changes of a model.
-  private func changes(
-    _ tile: InputTile, _ model: Int, into values: UnsafeMutablePointer<Double>
-  ) {
-    guard let base = tile.base else { return }
-    let out = MutableElements(pointer: UnsafeMutableRawPointer(values), dtype: .f64)
-    Kernels.linearCombination(
-      into: out, [tile.models[model], base], weights: [1, -1], count: tile.count)
-  }
-
   package func sums(_ tile: InputTile, _ request: SumsRequest) -> [Double] {
-    var found = [Double](repeating: 0, count: request.count)
-    guard layer(of: tile.name, tile.shape) != nil, let start = tile.workspace.baseAddress else {
-      return found
+    guard layer(of: tile.name, tile.shape) != nil, let base = tile.base else {
+      return [Double](repeating: 0, count: request.count)
     }
-    let means = tile.statistics[.sums(sizes)] ?? []
-    let values = start.bindMemory(to: Double.self, capacity: tile.count)
-    for model in 0..<modelCount {
-      changes(tile, model, into: values)
-      if request == sizes {
-        var sum = 0.0
-        for i in 0..<tile.count { sum += abs(values[i]) }
-        found[model] = sum
-      } else if means.count == 2 * modelCount {
-        let limits = (outlier * means[model], layerOutlier * means[modelCount + model])
-        var counts = (own: 0, layer: 0)
-        for i in 0..<tile.count {
-          let size = abs(values[i])
-          counts.own &+= size > limits.0 ? 1 : 0
-          counts.layer &+= size > limits.1 ? 1 : 0
-        }
-        found[model] = Double(counts.own)
-        found[modelCount + model] = Double(counts.layer)
-      }
+    if request == sizes {
+      return Kernels.sumsOfMagnitudes(base: base, models: tile.models, count: tile.count)
     }
-    return found
+    guard let means = tile.statistics[.sums(sizes)], means.count == 2 * modelCount else {
+      return [Double](repeating: 0, count: request.count)
+    }
+    let counts = tile.models.enumerated().map { model, elements in
+      Kernels.countsAbove(
+        (outlier * means[model], layerOutlier * means[modelCount + model]), elements, base: base,
+        count: tile.count)
+    }
+    return counts.map { Double($0.0) } + counts.map { Double($0.1) }
   }
 
   /// Of the sizes, the mean of each model's changes in the matrix, then in its layer; of the outliers,
@@ -163,14 +143,6 @@ package struct DPPA: MergeMethod {
     }
   }
 
-  package func rankedValues(
-    _ tile: InputTile, _ request: RankRequest, index: Int,
-    into values: UnsafeMutablePointer<Double>
-  ) {
-    changes(tile, index % modelCount, into: values)
-    for i in 0..<tile.count { values[i] = tile.ranked(abs(values[i])) }
-  }
-
   package func rank(
     _ request: RankRequest, index: Int, count: Int, statistics: [ModelStatistic: [Double]]
   ) -> Int {
@@ -184,7 +156,7 @@ package struct DPPA: MergeMethod {
   package func merge(_ tile: MergeTile) throws(DFMergeError) -> StoreOutcome {
     guard let base = tile.base else { return StoreOutcome() }
     let isLinear = layer(of: tile.name, tile.shape) != nil
-    let limits = tile.statistics[.ranks(thresholds)] ?? []
+    let limits = tile.statistics[.taskVectorRanks(thresholds)] ?? []
     /// The least size above that of place `index`.
     func least(_ index: Int) -> Double {
       guard isLinear, index < limits.count else { return 0 }

@@ -28,6 +28,9 @@ public struct MethodInfo: Sendable {
   public let foldsScaling: Bool
   /// Whether tensors of the result may have other shapes than those of the inputs.
   public let changesShapes: Bool
+  /// Whether tensors of the result may be made of tensors of other names, or of parts of tensors; see
+  /// ``GatheredTensor``.
+  public let gathersTensors: Bool
   /// Whether models that all equal the base give the base with default options; where none is read,
   /// whether models that equal each other give that model. Up to rounding.
   public let keepsEqualModels: Bool
@@ -56,6 +59,7 @@ public struct MethodInfo: Sendable {
     needsBase: Bool, usesBase: Bool = false, needsFisher: Bool, needsGram: Bool = false,
     modelCounts: ClosedRange<Int> = 1...Int.max, isPermutationInvariant: Bool = true,
     isForAdapters: Bool = false, foldsScaling: Bool = false, changesShapes: Bool = false,
+    gathersTensors: Bool = false,
     keepsEqualModels: Bool = true, scalesWithInputs: Bool = true,
     addsTensors: Bool = false,
     options: [OptionSchema]
@@ -71,6 +75,7 @@ public struct MethodInfo: Sendable {
     self.isForAdapters = isForAdapters
     self.foldsScaling = foldsScaling
     self.changesShapes = changesShapes
+    self.gathersTensors = gathersTensors
     self.modelCounts = modelCounts
     self.isPermutationInvariant = isPermutationInvariant
     self.keepsEqualModels = keepsEqualModels
@@ -87,7 +92,7 @@ public struct MethodInfo: Sendable {
       "summary": .string(summary), "source": .string(source), "needs_base": .bool(needsBase),
       "uses_base": .bool(usesBase), "needs_fisher": .bool(needsFisher),
       "model_data": .string(modelData.rawValue), "for_adapters": .bool(isForAdapters),
-      "changes_shapes": .bool(changesShapes),
+      "changes_shapes": .bool(changesShapes), "gathers_tensors": .bool(gathersTensors),
       "adds_tensors": .bool(addsTensors),
       "least_models": .int(Int64(modelCounts.lowerBound)),
       "most_models": most == Int.max ? .null : .int(Int64(most)),

@@ -23,8 +23,11 @@ package struct MethodSet: Sendable {
 
   /// The method of tensor number `entry`.
   package subscript(entry: Int) -> any MergeMethod {
-    places.isEmpty ? instances[0] : instances[places[entry]]
+    instances[instance(of: entry)]
   }
+
+  /// Which instance tensor number `entry` has.
+  package func instance(of entry: Int) -> Int { places.isEmpty ? 0 : places[entry] }
 
   /// The most statistics that an instance asks for.
   package var placeCount: Int { instances.reduce(0) { max($0, $1.statistics.count) } }
@@ -36,31 +39,14 @@ package struct MethodSet: Sendable {
     return place < own.count ? own[place] : nil
   }
 
-  /// What is found by passes of its own at a place of the statistics: what instances ask for alike
-  /// once, and all sums together.
-  package func passes(at place: Int) -> [ModelStatistic] {
-    var found: [ModelStatistic] = []
+  /// What is found at a place of the statistics, by the passes that find it: what instances ask for
+  /// alike once.
+  package func passes(at place: Int) -> [JointStatistics] {
+    var found: [JointStatistics] = []
     for instance in instances where place < instance.statistics.count {
       let statistic = instance.statistics[place]
-      if case .sums(let request) = statistic {
-        let shared = found.firstIndex {
-          if case .sums(let other) = $0 {
-            other.ofWholeUnits == request.ofWholeUnits
-          } else {
-            false
-          }
-        }
-        guard let shared else {
-          found.append(statistic)
-          continue
-        }
-        // The one that takes most memory stands for all.
-        if case .sums(let other) = found[shared], other.count < request.count {
-          found[shared] = statistic
-        }
-      } else if !found.contains(statistic) {
-        found.append(statistic)
-      }
+      let hasJoined = found.indices.contains { found[$0].join(statistic) }
+      if !hasJoined { found.append(JointStatistics(statistic)) }
     }
     return found
   }
@@ -69,7 +55,7 @@ package struct MethodSet: Sendable {
   package func instances(of entries: [Int]) -> [(any MergeMethod, [Int])] {
     var byInstance: [Int: [Int]] = [:]
     for (place, entry) in entries.enumerated() {
-      byInstance[places.isEmpty ? 0 : places[entry], default: []].append(place)
+      byInstance[instance(of: entry), default: []].append(place)
     }
     return byInstance.map { (instances[$0.key], $0.value) }
   }

@@ -125,6 +125,11 @@ package enum KeptCount: Hashable, Sendable {
     }
   }
 
+  /// Whether the smallest element kept is wanted even where all are kept.
+  package var isExact: Bool {
+    if case .fromAscending = self { true } else { false }
+  }
+
   /// Whether everything is kept, however many elements there are.
   func isAll(_ densities: [Double]) -> Bool {
     if case .fromAscending = self { return densities.allSatisfy { $0 <= 0 } }

@@ -13,7 +13,9 @@ package struct TIES: MergeMethod {
       "Small changes are dropped as noise, then every parameter moves only with the models that "
       + "agree on its direction. t_m is the density m-th share's smallest change, found exactly; "
       + "changes equal to it are kept too. aggregate 'sum' with scope 'tensor', zero_sign "
-      + "'positive' and trim 'exact' is mergekit's ties without normalize, 'mean' the one with it. "
+      + "'positive' and trim 'exact' is mergekit's ties without normalize, 'mean' the one with it, "
+      + "up to which of equal changes are kept and where floor(density n) is 0: of such a tensor "
+      + "mergekit 0.1.5 keeps one element, 0.1.4 fails, and here nothing is kept. "
       + "tau_m is compared in F32 (F64 where an operand is) and summed in double.",
     source:
       "Yadav et al. 2023 (arXiv 2306.01708), authors' code: density 0.2 over the whole model, plain "

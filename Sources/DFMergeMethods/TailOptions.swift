@@ -22,9 +22,10 @@ struct TailOptions: Sendable {
     OptionSchema(
       "variant", .choice(["authors", "mergekit"]), default: .string("authors"),
       "Elements of n: 'authors' removes floor(gamma n), then keeps floor(density n) of the rest, so "
-        + "that short rows may vanish; scalars are kept. 'mergekit' removes fewer where density and "
-        + "gamma come to more than 1, none at density 1, and keeps nothing where floor(gamma n) is 0, "
-        + "as of a tensor of less than 100 elements at gamma 0.01."),
+        + "that short rows may vanish; scalars are kept. 'mergekit', as mergekit 0.1.4 has it, removes "
+        + "fewer where density and gamma come to more than 1, none at density 1, and keeps nothing "
+        + "where floor(gamma n) is 0, as of a tensor of less than 100 elements at gamma 0.01; mergekit "
+        + "0.1.5 keeps the floor(density n) largest there."),
   ]
 
   private let densities: [Double]

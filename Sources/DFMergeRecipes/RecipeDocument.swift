@@ -11,7 +11,7 @@ import DFMergeCore
 enum RecipeDocument {
   private static let members = [
     "format", "format_version", "library_version", "method", "options", "base", "models", "fishers",
-    "dtype", "policies", "seed", "figures", "steps",
+    "dtype", "policies", "seed", "figures", "steps", "ties",
   ]
 
   static func recipe(_ text: [UInt8], file: String) throws(DFMergeError) -> MergeRecipe {

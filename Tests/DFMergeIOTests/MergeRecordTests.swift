@@ -72,6 +72,18 @@ import Testing
     #expect(try failure { _ = try bad.recipe() }.code == .nonFinite)
   }
 
+  @Test func recipeAndCardSayWhatIsTied() throws {
+    var found = record()
+    #expect(try !card(found).contains("Shared tensors"))
+    found.ties = ["h.1.w": "h.0.w", "h.2.w": "h.0.w"]
+    let parsed = try JSONValue(parsing: try found.recipe(), what: "the recipe")
+    #expect(parsed["ties"]?["h.2.w"] == .string("h.0.w"))
+    #expect(
+      try card(found).contains(
+        "## Shared tensors\n\n2 tensors have the values of 1 other, so that a program may store each "
+          + "of them once: `ties` in `dfmerge_recipe.json` says which, by name.\n\n## How"))
+  }
+
   @Test func theProgramHasFisherValuesAndSaysWhatWasInMemory() throws {
     let lent = MergeRecord.Input(label: "model 0", path: nil, fingerprint: nil)
     let file = MergeRecord.Input(label: "fisher", path: "f.safetensors", fingerprint: nil)

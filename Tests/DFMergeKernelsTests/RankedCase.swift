@@ -15,12 +15,17 @@ final class RankedCase {
   private let offset: Int
 
   init(
-    rows: Int, length: Int, input: DType, base: DType, grid: Double? = nil, offset: Int = 0
+    rows: Int, length: Int, input: DType, base: DType, grid: Double? = nil, offset: Int = 0,
+    isAlike: Bool = false
   ) {
     func values(_ seed: UInt64) -> [Double] {
-      sample(rows * length, seed: seed).map { x in
-        grid.map { (x / $0).rounded() * $0 } ?? x
+      let values = sample(rows * length, seed: seed)
+      if isAlike {
+        return values.enumerated().map { i, x in
+          seed == 3 ? 0 : i % 97 == 5 ? x * 1e-6 : 1 + x * 0x1p-16
+        }
       }
+      return values.map { x in grid.map { (x / $0).rounded() * $0 } ?? x }
     }
     self.length = length
     self.offset = offset * length

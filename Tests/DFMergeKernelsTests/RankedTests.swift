@@ -6,7 +6,7 @@ import Testing
 @Suite("Ranks")
 struct RankedTests {
   /// Rows that are sorted in each of the ways, and several chunks of rows.
-  static let lengths = [1, 2, 3, 16, 47, 48, 49, 200, 1023, 1024, 3000, 5000]
+  static let lengths = [1, 2, 3, 16, 47, 48, 49, 200, 257, 1023, 1024, 3000, 5000, 9000]
 
   private func check(_ merge: RankedCase, _ comment: String) {
     let changes = merge.models.indices.map { merge.changes($0) }
@@ -42,6 +42,30 @@ struct RankedTests {
           offset: length % 3)
         check(merge, "\(dtype), rows of \(length), grid \(grid ?? 0)")
       }
+    }
+  }
+
+  /// Keys that differ in their lowest bits only, and a few far below them, which no guess finds.
+  @Test func rowsOfMagnitudesThatAreNearlyAlike() {
+    for length in [100, 700, 4000] {
+      for dtype in [DType.f32, .f64] {
+        check(
+          RankedCase(rows: 2, length: length, input: dtype, base: dtype, isAlike: true),
+          "\(dtype), rows of \(length)")
+      }
+    }
+  }
+
+  @Test(arguments: mergeable)
+  func countsAboveLimits(dtype: DType) {
+    for count in [0, 1, 15, 16, 17, 333] {
+      let model = Numbers(sample(count, seed: 8), dtype, misalignment: 1)
+      let base = Numbers(sample(count, seed: 9), dtype)
+      let sizes = (0..<count).map { abs(model[$0] - base[$0]) }
+      let found = Kernels.countsAbove(
+        (0, 0.7), model.elements, base: base.elements, count: count)
+      #expect(found.0 == sizes.count { $0 > 0 })
+      #expect(found.1 == sizes.count { $0 > 0.7 })
     }
   }
 

@@ -190,3 +190,20 @@ def test_completion_scripts(work: Workplace) -> None:
 
 def test_version(work: Workplace) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", work.run("--version").stdout)
+
+
+def test_layers_that_share_and_their_recipe(work: Workplace) -> None:
+    arguments = ("--method", "share", "--model", "maths", "--option", "distinct_layers=2")
+    text = work.run("merge", "out", *arguments).stdout
+    assert "9 tensors merged by share, 1 copied" in text and "with the values of others" in text
+    (step,) = work.json("merge", "named", *arguments, "--option", 'tensors=["*mlp*"]')["steps"]
+    ties = json.loads((work.folder / "out/dfmerge_recipe.json").read_text())["ties"]
+    assert ties and set(step["ties"].items()) < set(ties.items())
+    found = read(work.folder / "out")
+    for name, first in ties.items():
+        np.testing.assert_array_equal(found[name], found[first])
+    assert work.run("merge", "out/dfmerge_recipe.json", "again").stderr == ""
+    assert work.json("diff", "out", "again")["identical"]
+    error = work.run("merge", "more", "--method", "share", "--model", "maths",
+                     "--option", "distinct_layers=9", status=1).stderr  # fmt: skip
+    assert "distinct_layers" in error and "ask for" in error

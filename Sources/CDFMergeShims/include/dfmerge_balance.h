@@ -52,6 +52,20 @@ DFMK_INLINE void dfmk_keep_above(double *d, const double *v, int64_t n, double t
     }
 }
 
+/** Adds to `found` how many of `|x - b|` are above each of two limits. */
+DFMK_INLINE void dfmk_count_above(dfmk_input x, dfmk_input b, int64_t n, double first,
+                                  double second, int64_t found[2]) {
+    __typeof__((dfmk_doubles){0} < (dfmk_doubles){0}) one = 0, two = 0;
+    for (int64_t i = 0; i < n; i += DFMK_STEP) {
+        dfmk_doubles size = __builtin_elementwise_abs(dfmk_load(x, i) - dfmk_load(b, i));
+        /* A true comparison is -1. */
+        one -= size > first;
+        two -= size > second;
+    }
+    found[0] += __builtin_reduce_add(one);
+    found[1] += __builtin_reduce_add(two);
+}
+
 /* PCB-Merging: per model, the numbers
  *     0, 1  the limits l and u of the magnitudes;  2  1 / (u - l), or 0 where they are equal
  *     3  t, the smallest balance that counts;  4  1 / (largest balance - t), or 0;  5  coefficient

@@ -1,7 +1,7 @@
 #ifndef DFMERGE_MAGNITUDE_H
 #define DFMERGE_MAGNITUDE_H
 
-#include <stdint.h>
+#include "dfmerge_masks.h"
 
 /* Counting the magnitudes |x - b| by a few of their bits, which is how order statistics are found
  * without sorting. The bits of a number that is not negative grow with it, so they serve as a key:
@@ -156,7 +156,7 @@ DFMK_INLINE int64_t dfmk_count_lower_f32(uint32_t *counts, const void *x, const 
             dfmk_i32x16 match = ((k >> 16) == upper) & ((dfmk_i32x16)lane < (int32_t)here);
             *(dfmk_u32x16u *)(digits + used) = match ? k & 0xffff : lane + 0x10000;
             /* Written over by the next sixteen unless one matches. */
-            used += __builtin_reduce_or(match) & 16;
+            used += dfmk_mask_32(match) ? 16 : 0;
         }
         for (int64_t i = 0; i < used; i += 4) {
             uint64_t two, more;

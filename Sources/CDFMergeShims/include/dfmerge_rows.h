@@ -13,8 +13,6 @@
 #pragma STDC FP_CONTRACT OFF
 
 #define DFMK_INLINE static inline __attribute__((always_inline))
-/* Keys that are left when a selection looks at them one by one. */
-#define DFMK_FEW 64
 
 /** Draws of `n` elements, the first of which is number `first` of its tensor: element
  * 32 g + 8 j + l has word j of block 8 g + l. */
@@ -34,69 +32,8 @@ DFMK_INLINE void dfmk_draws(uint32_t *out, int64_t n, uint64_t seed, uint64_t st
 }
 
 /* For keys of one type:
- *     dfmk_count_below_...   how many keys are below a value;
- *     dfmk_place_...         the key at a place, 0 the lowest, by narrowing down the values that it
- *                            can have: every look at the keys counts those up to a value that is
- *                            guessed from how many lie below and above, or half-way where guessing
- *                            does not get on;
  *     dfmk_keep_between_...  differences whose keys are in `low ..< high`, 0 for the others. */
 #define DFMK_KEYS_OF(name, key, integer)                                                         \
-    DFMK_INLINE int64_t dfmk_count_below_##name(const key *keys, int64_t n, key value) {         \
-        int64_t found = 0;                                                                       \
-        for (int64_t start = 0; start < n; start += 1 << 20) {                                   \
-            int64_t end = n - start < 1 << 20 ? n : start + (1 << 20);                           \
-            integer here = 0;                                                                    \
-            for (int64_t i = start; i < end; i++) here += (integer)keys[i] < (integer)value;     \
-            found += (int64_t)here;                                                              \
-        }                                                                                        \
-        return found;                                                                            \
-    }                                                                                            \
-    DFMK_INLINE key dfmk_place_##name(const key *keys, int64_t n, int64_t place) {               \
-        key low = keys[0], high = keys[0];                                                       \
-        for (int64_t i = 0; i < n; i++) {                                                        \
-            low = (integer)keys[i] < (integer)low ? keys[i] : low;                               \
-            high = (integer)keys[i] > (integer)high ? keys[i] : high;                            \
-        }                                                                                        \
-        int64_t below = 0, upto = n;                                                             \
-        int slow = 0;                                                                            \
-        while (low != high && upto - below > DFMK_FEW) {                                         \
-            key span = high - low, step = span / 2;                                              \
-            if (slow < 2)                                                                        \
-                step = (key)((double)span *                                                      \
-                             (((double)(place - below) + 0.5) / (double)(upto - below)));        \
-            key pivot = low + (step < span ? step : span - 1);                                   \
-            int64_t count = dfmk_count_below_##name(keys, n, pivot + 1);                         \
-            if (count > place) {                                                                 \
-                high = pivot;                                                                    \
-                upto = count;                                                                    \
-            } else {                                                                             \
-                low = pivot + 1;                                                                 \
-                below = count;                                                                   \
-            }                                                                                    \
-            slow = high - low > span / 2 ? slow + 1 : 0;                                         \
-        }                                                                                        \
-        if (low == high) return low;                                                             \
-        key few[DFMK_FEW];                                                                       \
-        int64_t used = 0;                                                                        \
-        for (int64_t start = 0; start < n && used < DFMK_FEW; start += 64) {                     \
-            int64_t end = n - start < 64 ? n : start + 64;                                       \
-            integer some = 0;                                                                    \
-            for (int64_t i = start; i < end; i++)                                                \
-                some |= (integer)((integer)keys[i] >= (integer)low) &                            \
-                        (integer)((integer)keys[i] <= (integer)high);                            \
-            for (int64_t i = start; some && i < end; i++) {                                      \
-                key value = keys[i];                                                             \
-                if ((integer)value < (integer)low || (integer)value > (integer)high ||           \
-                    used == DFMK_FEW)                                                            \
-                    continue;                                                                    \
-                int64_t at = used++;                                                             \
-                for (; at > 0 && (integer)few[at - 1] > (integer)value; at--)                    \
-                    few[at] = few[at - 1];                                                       \
-                few[at] = value;                                                                 \
-            }                                                                                    \
-        }                                                                                        \
-        return few[place - below];                                                               \
-    }                                                                                            \
     DFMK_INLINE void dfmk_keep_between_##name(double *d, const key *keys, int64_t n, key low,    \
                                               key high) {                                        \
         for (int64_t i = 0; i < n; i++) {                                                        \
@@ -149,7 +86,6 @@ DFMK_INLINE int64_t dfmk_order_keys(void *values, int64_t n, _Bool narrow) {
 }
 
 #undef DFMK_KEYS_OF
-#undef DFMK_FEW
 #undef DFMK_INLINE
 #pragma clang diagnostic pop
 

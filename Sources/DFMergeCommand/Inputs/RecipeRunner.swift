@@ -39,6 +39,9 @@ struct RecipeRunner {
         "\(out): \(Figures.grouped(report.merged)) tensors merged by \(step.method), "
         + "\(Figures.grouped(report.copied)) copied"
       if !report.leftOut.isEmpty { line += ", \(Figures.grouped(report.leftOut.count)) left out" }
+      if !report.ties.isEmpty {
+        line += ", \(Figures.grouped(report.ties.count)) with the values of others"
+      }
       line +=
         "; \(Figures.bytes(report.bytesWritten)) written in \(Figures.fixed(report.seconds, 2)) s"
       if let error = report.roundingError { line += ", rounding error \(Figures.short(error))" }

@@ -20,15 +20,17 @@ INFOS: list[Info] = dfmerge.methods()
 DTYPES: dict[str, Any] = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16,
 }  # fmt: skip
-#: Odd, tiny, empty and scalar tensors of every rank, three layers among them.
+#: Odd, tiny, empty and scalar tensors of every rank, three layers among them, whose tensors of one
+#: name have one shape, as those of models do.
 SHAPES: dict[str, tuple[int, ...]] = {
     "scalar": (),
     "empty": (0, 3),
     "one": (1,),
     "layers.0.attn.weight": (5, 8),
     "layers.0.norm.weight": (13,),
-    "layers.1.attn.weight": (8, 5),
+    "layers.1.attn.weight": (5, 8),
     "layers.2.mlp.weight": (3, 11),
+    "layers.2.tall.weight": (8, 5),
     "row": (1, 9),
     "column": (9, 1),
     "block": (2, 3, 5),

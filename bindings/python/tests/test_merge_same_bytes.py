@@ -37,6 +37,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"density": [0.1, 0.5, 1], "election": "count", "aggregate": "sum"},
     ],
     "average": [{"weights": [1, 2, 0.5], "normalize": False}],
+    "collapse": [{"tensors": ["copies"]}, {"tensors": ["copies"], "weights": [3, 0, 1]}],
     "df_merge": [{"exponent": 0.5}, {"exponent": 0.37}, {"coefficients": [0.9, 0, -0.2]}],
     "fisher": [{"normalize": False}],
     "regmean": [{"off_diagonal": 0.5, "coefficients": [1, 0, 3]}, {"off_diagonal": 0}],
@@ -47,6 +48,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "model_stock": [{"scope": "row"}],
     "nuslerp": [{"scope": "row"}, {"scope": "column"}],
     "opcm": [{"alpha": 0.9, "zero_diagonal": False, "merged_count": 3, "merged_lambda": 1.5}],
+    "share": [{"distinct_layers": 3, "pattern": "cycle_rev"}, {"distinct_layers": 7}],
     "slerp": [{"scope": "model", "threshold": 1}],
     "tsv_m": [{"rank": 0.6}],
 }
@@ -107,8 +109,10 @@ def tensors(seed: int) -> Arrays:
         "count": np.arange(12345, dtype=np.int64),
     }
     for number in range(40):
-        found[f"layer.{number}.weight"] = values(97, 101 + number).astype(ml_dtypes.bfloat16)
-        found[f"layer.{number}.bias"] = values(101 + number).astype(ml_dtypes.bfloat16)
+        width = 101 + 7 * (number % 5)
+        found[f"layer.{number}.{width}.weight"] = values(97, width).astype(ml_dtypes.bfloat16)
+        found[f"layer.{number}.{width}.bias"] = values(width).astype(ml_dtypes.bfloat16)
+    found["copies"] = values(3, 307, 257).astype(ml_dtypes.bfloat16)
     return found
 
 
@@ -135,7 +139,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
         fishers.append(fisher)
         dfmerge.save(fisher, folder / f"fisher-{number}.safetensors")
         gram: Arrays = {}
-        for name in ("layer.1.weight", "layer.7.weight", "head"):
+        for name in ("layer.1.108.weight", "layer.7.115.weight", "head"):
             inputs = draws.normal(size=(300, base[name].shape[1])).astype(np.float32)
             gram[name] = inputs.T @ inputs / np.float32(300)
         grams.append(gram)
@@ -193,7 +197,8 @@ def test_memory(inputs: Inputs, expected: Any, job: Any, tmp_path: Path) -> None
     """Arrays to arrays, files to arrays, arrays to files."""
     only_bytes = {name: entry[2] for name, entry in expected[str(job)].items()}
     assert array_bytes(merge(inputs.arrays(), job, threads=3)) == only_bytes
-    out = {name: np.empty_like(value) for name, value in inputs.base.items()}
+    shapes = {name: entry[1] for name, entry in expected[str(job)].items()}
+    out = {name: np.empty(shapes[name], value.dtype) for name, value in inputs.base.items()}
     merge(inputs.stored("shards"), job, out=out, threads=2)
     assert array_bytes(out) == only_bytes
     merge(inputs.arrays(), job, out=tmp_path / "out.safetensors", threads=2)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ._routes import ROUTES, Routes
 from ._sampling import Labels, Sampling
+from ._ties import tied_by_memory
 
 
 class Request(Protocol):
@@ -88,9 +89,11 @@ class Fisher:
     -----
     Every parameter of the request is measured, `requires_grad` or not: a frozen parameter that
     two models disagree on is merged like any other. One the scores do not depend on has F = 0,
-    where DF-Merge is task arithmetic. Training flags, `requires_grad`, `.grad` and torch's
-    random state are as before when a call returns or raises; autocast is left as the caller set
-    it (the squares are formed outside it, in float32 or wider).
+    where DF-Merge is task arithmetic. Of a parameter with several uses - tied names, one memory,
+    a layer called twice - the gradients of all uses are added before they are squared. Training
+    flags, `requires_grad`, `.grad` and torch's random state are as before when a call returns or
+    raises; autocast is left as the caller set it (the squares are formed outside it, in float32
+    or wider).
 
     Cost of route "graph": per batch one forward pass and, per seed, one backward pass without
     weight gradients plus their per-row products; memory as for training on one batch. The same
@@ -198,7 +201,7 @@ class Fisher:
         if unknown:
             raise KeyError(f"the module has no parameter '{unknown[0]}'; ask for its own names")
         parameters = {name: named[name] for name in into}
-        with _measuring(self.module, parameters):
+        with tied_by_memory(self.module, parameters), _measuring(self.module, parameters):
             buffers = {n: _as_tensor(n, into[n], p.shape) for n, p in parameters.items()}
             # The smallest and the largest row: padding that leaks into the scores shows here.
             self._routes.compare(model, [rows[0], rows[-1]][: len(rows)], parameters)

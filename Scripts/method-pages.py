@@ -264,7 +264,7 @@ NOTES = (
     "a matrix a thread holds at a time. Of the memory that a page names, some 25 MB are for "
     "writing "
     "files. An option that is a number can be searched by Bayesian optimisation: "
-    "[search-guide](../search-guide.md)."
+    "[search](../search.md#other-methods)."
 )
 
 

@@ -41,8 +41,8 @@ struct JournalOwner {
   private func mismatch(
     _ what: String, _ old: JSONValue?, _ new: JSONValue?, _ path: String
   ) -> DFMergeError {
-    let oldText = (try? old?.text()) ?? "nothing"
-    let newText = (try? new?.text()) ?? "nothing"
+    let oldText = old?.shown ?? "nothing"
+    let newText = new?.shown ?? "nothing"
     return DFMergeError(
       .journalMismatch,
       "The journal '\(path)' belongs to \(noun) with other settings: its \(what) is \(oldText), "

@@ -28,13 +28,15 @@ public struct OptionValues: Sendable {
     for name in members.keys.sorted() where !known.contains(name) {
       throw DFMergeError(
         .unknownName,
-        "There is no option '\(name)' of \(owner); it takes: \(known.joined(separator: ", ")).",
-        context: ["option": name])
+        "There is no option '\(JSONValue.cut(name))' of \(owner); it takes: \(known.joined(separator: ", ")).",
+        context: ["option": JSONValue.cut(name)])
     }
     var values: [String: JSONValue] = [:]
     for option in schema {
-      let value = members[option.name] ?? overrides[option.name] ?? option.defaultValue
-      if value != .null || members[option.name] != nil {
+      let fallback = overrides[option.name] ?? option.defaultValue
+      let value = members[option.name] ?? fallback
+      // A recipe says null where an option without a default was left out.
+      if value != .null || fallback != .null {
         try OptionValues.check(value, option, owner: owner, models: models)
       }
       values[option.name] = value
@@ -127,11 +129,15 @@ public struct OptionValues: Sendable {
   private static func check(
     _ value: JSONValue, _ option: OptionSchema, owner: String, models: [String]
   ) throws(DFMergeError) {
+    /// The number of the first model whose value is wrong, where that can be said.
+    var wrong: Int?
     func fail(_ expected: String) -> DFMergeError {
-      let shown = (try? value.text()) ?? "a non-finite number"
+      var context = ["option": option.name]
+      context["model"] = wrong.map { String($0) }
       return DFMergeError(
-        .invalidOption, "Option '\(option.name)' of \(owner) is \(shown); it takes \(expected).",
-        context: ["option": option.name])
+        .invalidOption,
+        "Option '\(option.name)' of \(owner) is \(value.shown); it takes \(expected).",
+        context: context)
     }
     func isNumber(_ value: JSONValue?, in range: ClosedRange<Double>) -> Bool {
       guard let number = value?.doubleValue else { return false }
@@ -177,6 +183,9 @@ public struct OptionValues: Sendable {
         default: isNumber(value, in: range)
         }
       guard valid else {
+        if let items = value.arrayValue, items.count == models.count {
+          wrong = items.firstIndex { !isNumber($0, in: range) }
+        }
         throw fail(
           "a number \(text(range)), a list of \(models.count) of them, or one for each of the "
             + "models \(models.joined(separator: ", "))")

@@ -32,7 +32,7 @@ package enum StrictJSON {
     do {
       value = try JSONDecoder().decode(type, from: Data(text))
     } catch {
-      throw failure(describe(error))
+      throw failure(loneSurrogate(in: text) ?? describe(error))
     }
     if let fact = laxity(in: text) { throw failure(fact) }
     return value
@@ -139,6 +139,36 @@ package enum StrictJSON {
           return "an object has the key '\(key)' twice"
         }
       default: break
+      }
+    }
+    return nil
+  }
+
+  /// Half a pair of UTF-16, which Python's texts may hold and no Unicode text; the decoder's own
+  /// message is about something else. Nil for none.
+  private static func loneSurrogate(in text: [UInt8]) -> String? {
+    /// The number after a `\u` at `place`.
+    func unit(_ place: Int) -> UInt32? {
+      guard place + 6 <= text.count, text[place] == UInt8(ascii: "\\"),
+        text[place + 1] == UInt8(ascii: "u")
+      else { return nil }
+      return UInt32(String(decoding: text[(place + 2)..<(place + 6)], as: UTF8.self), radix: 16)
+    }
+    var place = 0
+    while place < text.count {
+      guard text[place] == UInt8(ascii: "\\") else {
+        place += 1
+        continue
+      }
+      if let first = unit(place), (0xD800...0xDFFF).contains(first) {
+        guard first < 0xDC00, let second = unit(place + 6), (0xDC00...0xDFFF).contains(second)
+        else {
+          return "a text holds \\u\(String(first, radix: 16)), half of a pair, and so is not valid "
+            + "Unicode"
+        }
+        place += 12
+      } else {
+        place += 2
       }
     }
     return nil

@@ -28,10 +28,21 @@ public final class LabelledWeights: WeightSource {
   /// The weights themselves.
   public let source: any WeightSource
   public let label: String
+  /// The recipes of the merges that made these weights, each with its `name`, the last one that of
+  /// the weights themselves; empty for weights that are there to stay.
+  package let steps: [JSONValue]
 
   public init(_ source: any WeightSource, label: String) {
     self.source = (source as? LabelledWeights)?.source ?? source
     self.label = label
+    steps = (source as? LabelledWeights)?.steps ?? []
+  }
+
+  /// Weights that merges of one recipe have made on the way to the last one.
+  package init(_ source: any WeightSource, label: String, steps: [JSONValue]) {
+    self.source = (source as? LabelledWeights)?.source ?? source
+    self.label = label
+    self.steps = steps
   }
 
   public var tensors: [TensorView] { source.tensors }

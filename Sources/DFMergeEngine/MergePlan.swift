@@ -172,6 +172,7 @@ package struct MergePlan: Sendable {
     if outputs == nil || settings.extra != nil {
       alignment.noteExtraTensors(beside: wanted, except: side.isKnown)
     }
+    alignment.noteUnusedData()
     var added = SideAlignment(side, outputs: wanted, isGiven: outputs != nil)
     try added.align(alignment, models.first)
     self.side = side

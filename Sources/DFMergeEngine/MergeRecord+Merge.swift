@@ -6,9 +6,11 @@ extension MergeRecord {
   /// - Throws: `.ioFailure` when an input cannot be read for its fingerprint.
   init(_ merge: Merge) throws(DFMergeError) {
     func input(_ source: any WeightSource) throws(DFMergeError) -> Input {
-      Input(
-        label: source.label, path: source.location,
-        fingerprint: try InputFingerprint.of(OutputFiles.unlabelled(source)))
+      let made = (source as? LabelledWeights)?.steps ?? []
+      return Input(
+        label: source.label, path: made.isEmpty ? source.location : nil,
+        fingerprint: try InputFingerprint.of(OutputFiles.unlabelled(source)),
+        step: made.last?["name"]?.stringValue)
     }
     let base = try merge.base.map { (source) throws(DFMergeError) in try input(source) }
     var models: [Input] = []
@@ -27,5 +29,11 @@ extension MergeRecord {
       method: merge.method, title: merge.info.title, formula: merge.info.formula,
       options: merge.arithmetic.values, base: base, models: models,
       fishers: fishers, dtype: merge.settings.dtype, policies: chosen, seed: nil)
+    for source in (merge.base.map { [$0] } ?? []) + merge.models + merge.fishers {
+      for step in (source as? LabelledWeights)?.steps ?? []
+      where !steps.contains(where: { $0["name"] == step["name"] }) {
+        steps.append(step)
+      }
+    }
   }
 }

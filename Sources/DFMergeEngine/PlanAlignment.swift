@@ -159,7 +159,7 @@ struct PlanAlignment {
   }
 
   /// What comes with each model.
-  private var dataName: String { hasGrams ? "Gram matrices" : "Fisher values" }
+  var dataName: String { hasGrams ? "Gram matrices" : "Fisher values" }
 
   private var hasGrams: Bool {
     methods.map { type(of: $0.instances[0]).info.modelData } == .gram

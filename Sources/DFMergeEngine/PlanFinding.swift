@@ -11,12 +11,14 @@ package struct PlanFinding: Sendable {
     case dtype
     /// The tensor is another one under a second name.
     case tied
+    /// Fisher values or Gram matrices that are of no tensor.
+    case unused
     /// The method cannot make the tensor from the shapes that are there, or not in the target's.
     case method
 
     package var code: DFMergeError.Code {
       switch self {
-      case .missing, .extra, .tied: .missingTensor
+      case .missing, .extra, .tied, .unused: .missingTensor
       case .shape, .method: .shapeMismatch
       case .dtype: .dtypeMismatch
       }
@@ -28,6 +30,9 @@ package struct PlanFinding: Sendable {
         "A tensor that a model lacks can be copied from the base (missing: base) or left out "
           + "(missing: common)."
       case .extra: "Tensors that the base lacks can be left out (extra: base)."
+      case .unused:
+        "Fisher values and Gram matrices go by the names of the tensors that are merged, with every "
+          + "prefix (model.) and ending (.weight): rename them, or measure them on these models."
       case .shape:
         "Where shapes differ, the base's tensor can be copied (shape: base) or the rows that all "
           + "have merged (shape: common)."

@@ -11,20 +11,28 @@ package struct MergeRecord: Sendable {
     /// nil for tensors from memory.
     package let fingerprint: InputFingerprint?
 
-    package init(label: String, path: String?, fingerprint: InputFingerprint?) {
+    /// The merge before this one that made it, by name; nil where none did.
+    package let step: String?
+
+    package init(
+      label: String, path: String?, fingerprint: InputFingerprint?, step: String? = nil
+    ) {
       self.label = label
       self.path = path
       self.fingerprint = fingerprint
+      self.step = step
     }
 
     /// What a published text calls it.
     var publicName: String { PublicName.of(path: path ?? label) }
 
     var json: JSONValue {
-      .object([
+      var members: [String: JSONValue] = [
         "label": .string(label), "path": path.map(JSONValue.string) ?? .null,
         "fingerprint": fingerprint?.json ?? .null,
-      ])
+      ]
+      members["step"] = step.map(JSONValue.string)
+      return .object(members)
     }
   }
 
@@ -47,6 +55,8 @@ package struct MergeRecord: Sendable {
   package let seed: UInt64?
   /// What the method found, by name; known once the weights are written.
   package var figures: [String: Double] = [:]
+  /// The recipes of the merges whose results went in, in their order, each with its `name`.
+  package var steps: [JSONValue] = []
   /// Tensors of the result that have the values of another one: its name, by theirs.
   package var ties: [String: String] = [:]
 
@@ -73,8 +83,8 @@ package struct MergeRecord: Sendable {
   package static let cardName = "README.md"
 
   /// The merge as JSON text, indented: `format`, `format_version` (1), `library_version`, `method`,
-  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`, and `ties` where
-  /// there are some. Members without a value are null.
+  /// `options`, `base`, `models`, `fishers`, `dtype`, `policies`, `seed`, `figures`; where there are
+  /// some, `steps`, the merges whose results went in, and `ties`. Members without a value are null.
   /// Paths stand as they were given; look at them before you publish the file.
   /// - Throws: `.nonFinite` for an option that is no number.
   package func recipe() throws(DFMergeError) -> [UInt8] {
@@ -88,6 +98,7 @@ package struct MergeRecord: Sendable {
       ("seed", seed.map { .string(String($0)) } ?? .null),
       ("figures", .object(figures.mapValues(MergeRecord.number))),
     ]
+    if !steps.isEmpty { members.append(("steps", .array(steps))) }
     if !ties.isEmpty {
       members.append(("ties", .object(ties.mapValues(JSONValue.string))))
     }

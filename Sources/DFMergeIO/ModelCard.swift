@@ -35,14 +35,24 @@ extension MergeRecord {
         """ + (try settings()) + shared + """
         ## How to make it again
 
-        `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs.\(unnamed)
+        `\(MergeRecord.recipeName)` holds every setting and the fingerprints of the inputs\(earlier).\(unnamed)
 
-        ```python
-        \(try program())
+        \(steps.isEmpty ? "```python\n\(try program())" : "```console\n\(MergeRecord.command)")
         ```
 
         """
     return Array(text.utf8)
+  }
+
+  /// What makes all merges of a recipe with steps.
+  private static let command = "$ dfmerge merge \(recipeName) merged"
+
+  /// The merges whose results went in.
+  private var earlier: String {
+    guard !steps.isEmpty else { return "" }
+    let names = steps.compactMap { $0["name"]?.stringValue }
+    let shown = names.map { "`\(MergeRecord.plain($0))`" }.joined(separator: ", ")
+    return ", also of the merge\(names.count == 1 ? "" : "s") before this one: \(shown)"
   }
 
   /// Which tensors are stored more than once.
@@ -62,7 +72,9 @@ extension MergeRecord {
 
   /// What to do about inputs that no path names.
   private var unnamed: String {
-    let lent = ([base].compactMap { $0 } + models + fishers).filter { $0.path == nil }
+    let lent = ([base].compactMap { $0 } + models + fishers).filter {
+      $0.path == nil && $0.step == nil
+    }
     guard !lent.isEmpty else { return "" }
     let names = lent.map { "`\(MergeRecord.plain($0.publicName))`" }.joined(separator: ", ")
     return " These were in memory and stand below by name; put state dicts in their place: "
@@ -143,11 +155,30 @@ extension MergeRecord {
     return lines.isEmpty ? "" : "\n## Settings\n\n\(lines.joined(separator: "\n"))\n\n"
   }
 
+  /// Whether somebody has called the models by names, which options such as EMR's task may use.
+  private var hasLabels: Bool {
+    let labels = models.map { MergeRecord.plain(PublicName.of(path: $0.label)) }
+    guard Set(labels).count == models.count else { return false }
+    let isCalled = models.contains { model in
+      model.path != nil && PublicName.of(path: model.label) != model.publicName
+    }
+    return isCalled
+      || options.values.contains { value in
+        value.stringValue.map { name in models.contains { $0.label == name } } ?? false
+      }
+  }
+
   private func program() throws(DFMergeError) -> String {
     func text(_ name: String) -> String { StrictJSON.string(MergeRecord.plain(name)) }
     var lines = ["import dfmerge", "", "dfmerge.merge("]
     lines.append("    \(base.map { text($0.publicName) } ?? "None"),")
-    lines.append("    [\(models.map { text($0.publicName) }.joined(separator: ", "))],")
+    let names = models.map { text($0.publicName) }
+    if hasLabels {
+      let pairs = zip(models, names).map { "\(text(PublicName.of(path: $0.label))): \($1)" }
+      lines.append("    {\(pairs.joined(separator: ", "))},")
+    } else {
+      lines.append("    [\(names.joined(separator: ", "))],")
+    }
     lines.append("    method=\(text(method)),")
     if !fishers.isEmpty {
       lines.append("    fishers=[\(fishers.map { text($0.publicName) }.joined(separator: ", "))],")

@@ -9,8 +9,8 @@ struct DropOptions: Sendable {
 
   static let schema = [
     OptionSchema(
-      "density", .numberPerModel(1e-6...1), default: .double(0.9),
-      "Probability with which an element is kept, to 32 bits."),
+      "density", .numberPerModel(0...1), default: .double(0.9),
+      "Probability with which an element is kept, to 32 bits; 0 keeps nothing of a model."),
     RescaleOption.schema,
     OptionSchema("seed", .integer(0...Int.max), default: .int(0), "Seed of the draws."),
   ]
@@ -29,8 +29,10 @@ struct DropOptions: Sendable {
 
   /// What the elements of each model that are kept are multiplied by.
   func scales(_ statistics: [ModelStatistic: [Double]]) -> [Double] {
+    // Of what the mask rounds to no element at all there is nothing to scale.
     rescale.isByProbability
-      ? densities.map { 1 / $0 } : rescale.factors(statistics, models: densities.count)
+      ? densities.map { $0 < 0x1p-33 ? 0 : 1 / $0 }
+      : rescale.factors(statistics, models: densities.count)
   }
 
   func mask(_ tile: InputTile) -> BernoulliMask? {

@@ -133,7 +133,9 @@ extension EMR {
         side.numbersRead = [scaler + stored[0]]
         return side
       }
-      guard let name = task.stringValue, stored.contains(name) else {
+      // On a command line the name 0 is a number.
+      guard let name = task.stringValue ?? task.intValue.map({ String($0) }), stored.contains(name)
+      else {
         throw unknown(task, in: stored)
       }
       side.bitsRead = [mask + name]
@@ -197,10 +199,9 @@ extension EMR {
   }
 
   private static func unknown(_ task: JSONValue, in names: [String]) -> DFMergeError {
-    let shown = (try? task.text()) ?? "not a task"
-    return DFMergeError(
+    DFMergeError(
       .invalidOption,
-      "Option 'task' of method 'emr' is \(shown); there are: \(names.joined(separator: ", ")).",
+      "Option 'task' of method 'emr' is \(task.shown); there are: \(names.joined(separator: ", ")).",
       context: ["option": "task"])
   }
 }

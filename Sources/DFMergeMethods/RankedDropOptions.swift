@@ -41,7 +41,7 @@ struct RankedDropOptions: Sendable {
             + "density is \(density): elements would be kept with probabilities from "
             + "\(density - epsilon) to \(density + epsilon). Make epsilon "
             + "\(min(density, 1 - density)) or less, or the density 1, which keeps everything.",
-          context: ["option": "epsilon"])
+          context: ["option": "epsilon", "model": String(model)])
       }
     }
   }

@@ -48,9 +48,18 @@ package struct TensorOptions: Sendable {
         throw OptionSetting.refusal(name, "a gradient, which only numbers can have")
       }
       entries[option.name] = entry
-      for leaf in entry.settings.flatMap(\.leaves) {
-        _ = try OptionValues(
-          .object([option.name: leaf]), schema: [option], owner: owner, models: models)
+      for (number, setting) in entry.settings.enumerated() {
+        do throws(DFMergeError) {
+          for leaf in setting.leaves {
+            _ = try OptionValues(
+              .object([option.name: leaf]), schema: [option], owner: owner, models: models)
+          }
+        } catch {
+          guard case .list = entry else { throw error }
+          throw DFMergeError(
+            error.code, error.message,
+            context: error.context.merging(["model": String(number)]) { own, _ in own })
+        }
       }
       // As many models as there are, by their names: checked with the values of no tensor at all.
       _ = try OptionValues(
@@ -60,16 +69,38 @@ package struct TensorOptions: Sendable {
     self.entries = entries
     if entries.isEmpty {
       uniform = try type.init(
-        options: try OptionValues(
-          options, schema: type.info.options, owner: owner, models: models),
+        options: try TensorOptions.checked(options, of: type.info, models),
         modelCount: models.count)
     } else {
       uniform = nil
       // The others, and names that are no option.
       var rest = given
       for name in entries.keys { rest[name] = nil }
-      _ = try OptionValues(
-        .object(rest), schema: type.info.options, owner: owner, models: models)
+      _ = try TensorOptions.checked(.object(rest), of: type.info, models)
+    }
+  }
+
+  /// Values that are the same for all tensors.
+  /// - Throws: as `OptionValues`; of a list of numbers, which is mergekit's way to say what changes over
+  ///   the layers, how that is said here.
+  private static func checked(
+    _ options: JSONValue, of info: MethodInfo, _ models: [String]
+  ) throws(DFMergeError) -> OptionValues {
+    do throws(DFMergeError) {
+      return try OptionValues(
+        options, schema: info.options, owner: "method '\(info.id)'", models: models)
+    } catch {
+      guard let option = info.options.first(where: { $0.name == error.context["option"] }),
+        option.varies, option.kind.isNumeric, let items = options[option.name]?.arrayValue,
+        items.count > 1, items.allSatisfy({ $0.doubleValue != nil })
+      else { throw error }
+      if case .numberPerModel = option.kind, items.count == models.count { throw error }
+      throw DFMergeError(
+        error.code,
+        error.message
+          + " Numbers over the layers are {\"gradient\": \(JSONValue.array(items).shown)}, "
+          + "numbers by tensor a list of {\"filter\": ..., \"value\": ...}.", context: error.context
+      )
     }
   }
 

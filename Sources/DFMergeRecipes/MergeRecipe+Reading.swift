@@ -21,7 +21,8 @@ extension MergeRecipe {
     return try MergekitFile.recipe(string, file: file)
   }
 
-  private static func contents(of path: String) throws(DFMergeError) -> [UInt8] {
+  /// A file's bytes, 100 MB at most.
+  package static func contents(of path: String) throws(DFMergeError) -> [UInt8] {
     func failure(_ code: DFMergeError.Code, _ fact: String) -> DFMergeError {
       DFMergeError(code, "\(path) \(fact).", context: ["path": path])
     }

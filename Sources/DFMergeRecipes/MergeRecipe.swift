@@ -32,6 +32,8 @@ public struct MergeStep: Sendable, Equatable {
   public var fishers: [MergeInput]
   /// How many layers the file says that every model has, and where; nil where it is silent.
   public var layers: LayerClaim?
+  /// Where options stand in the file, `config.yml:12`: one place, or one for each model, by option.
+  public var optionPlaces: [String: [String]] = [:]
 
   /// A number of layers and the place in a file that states it.
   public struct LayerClaim: Sendable, Equatable {

@@ -29,6 +29,9 @@ struct YAMLReader {
           + "\(YAMLReader.longestText). Pass the file that describes the merge.",
         context: ["path": file])
     }
+    // A mark of byte order at the beginning is no part of the text.
+    let text =
+      text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
     // Before the reader sees it, which compares keys as a whole, expanded.
     if let line = AliasExpansion.excess(in: text, limit: YAMLReader.mostNodes) {
       throw failure(line, "aliases (*name) expand to too much; write the values out")

@@ -127,8 +127,23 @@ import Testing
     }
   }
 
+  /// As in mergekit: of a model with density 0 nothing is left, whatever the rescaling.
+  @Test(
+    arguments: ["dare", "dare_ties", "della", "della_linear"], ["true", "false", "\"l1\""])
+  func testDensityZero_keepsNothing(_ method: String, _ rescale: String) throws {
+    let rest = method.hasPrefix("della") ? ",\"epsilon\":0" : ""
+    let zero = "\"rescale\":\(rescale)\(rest)"
+    #expect(try data.merge(method, "{\"density\":0,\(zero)}") == data.base)
+    #expect(try data.merge(method, "{\"density\":[1,0,0],\(zero)}") != data.base)
+    if method.hasPrefix("dare") {
+      #expect(try data.merge(method, "{\"density\":5e-324,\(zero)}") == data.base)
+      let gradient = "{\"density\":{\"gradient\":[0,1]},\(zero)}"
+      #expect(try data.merge(method, gradient).joined().allSatisfy(\.isFinite))
+    }
+  }
+
   @Test(arguments: [
-    ("dare", "{\"density\":0}"), ("dare", "{\"density\":1.5}"), ("dare", "{\"seed\":-1}"),
+    ("dare", "{\"density\":-0.1}"), ("dare", "{\"density\":1.5}"), ("dare", "{\"seed\":-1}"),
     ("dare_ties", "{\"zero_sign\":\"up\"}"), ("ties", "{\"density\":-0.1}"),
     ("ties", "{\"weights\":-1}"), ("ties", "{\"scope\":\"row\"}"),
   ])

@@ -32,6 +32,43 @@ import Testing
     #expect(found.instances.count == 1)
   }
 
+  private func refusal(_ method: String, _ options: JSONValue) -> String {
+    do throws(DFMergeError) {
+      _ = try MethodRegistry.resolve(method, options: options, models: ["a", "b"])
+      return "was taken"
+    } catch {
+      return error.message
+    }
+  }
+
+  /// mergekit's way to write what changes over the layers.
+  @Test func testListOfNumbers_isToldTheGradient() {
+    let message = refusal("slerp", ["t": [0, 0.5, 1]])
+    #expect(message.contains("{\"gradient\": [0,0.5,1]}"), "\(message)")
+    #expect(message.contains("a list of {\"filter\""))
+    #expect(refusal("ties", ["density": [0, 0.5, 1]]).contains("{\"gradient\": [0,0.5,1]}"))
+    #expect(!refusal("ties", ["density": [0, 7]]).contains("gradient"))
+  }
+
+  @Test func testLongValues_areCutInMessages() {
+    let long = JSONValue.array(.init(repeating: 0.5, count: 100_000))
+    for message in [
+      refusal("ties", ["density": long]), refusal("slerp", ["t": long]),
+      refusal("ties", ["scope": .string(String(repeating: "é", count: 9999))]),
+      refusal("ties", .object([String(repeating: "x", count: 9999): 1])),
+    ] {
+      #expect(message.utf8.count < 1200, "\(message.utf8.count)")
+      #expect(message.contains("... ("))
+    }
+  }
+
+  /// What a recipe says of an option that has no default and was left out.
+  @Test func testNull_isTheDefaultWhereThatIsNull() {
+    #expect(refusal("dppa", ["linear": .null]) == "was taken")
+    #expect(refusal("lora_svd", ["scaling": .null]) == "was taken")
+    #expect(refusal("ties", ["density": .null]).contains("is null"))
+  }
+
   @Test func testUnknownOption_isNamedBesideSettings() throws {
     #expect(throws: DFMergeError.self) {
       try methods("{\"coefficients\":{\"gradient\":[0,1]},\"lamda\":1}", ["x"])

@@ -34,7 +34,27 @@ import Testing
     #expect(step.base == nil)
   }
 
+  @Test func readsMergesWhoseResultsGoIn() throws {
+    let text = #"""
+      {"format": "dfmerge.recipe", "format_version": 1, "method": "average",
+       "models": [{"label": "one", "step": "first", "path": null}, "b"],
+       "steps": [{"name": "first", "method": "ties", "base": "base", "models": ["a"], "figures": {}}]}
+      """#
+    let recipe = try MergeRecipe.parse(Array(text.utf8), file: "r.json")
+    #expect(recipe.steps.map(\.name) == ["first", nil])
+    #expect(recipe.steps.map(\.method) == ["ties", "average"])
+    #expect(recipe.steps[1].models[0] == MergeInput(label: "one", place: .step("first")))
+  }
+
   @Test(arguments: [
+    (
+      #"{"format": "dfmerge.recipe", "format_version": 1, "method": "x", "models": [{"step": "s"}]}"#,
+      "none of the 'steps' before"
+    ),
+    (
+      #"{"format": "dfmerge.recipe", "format_version": 1, "method": "x", "steps": [{"method": "x"}]}"#,
+      "no 'name' of its own"
+    ),
     ("[]", "this is no recipe"),
     ("{}", "this is no recipe"),
     (#"{"format": "dfmerge.recipe", "format_version": 2}"#, "newer dfmerge"),

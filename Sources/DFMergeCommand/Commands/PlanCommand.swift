@@ -46,7 +46,11 @@ struct PlanCommand: ReportingCommand {
       let isLast = number == recipe.steps.count - 1
       let merge = try cabinet.merge(step)
       let destination: MergeDestination = (isLast ? out : nil).map { .path($0) } ?? .none
-      planned.append((step, try merge.plan(to: destination)))
+      do throws(DFMergeError) {
+        planned.append((step, try merge.plan(to: destination)))
+      } catch {
+        throw step.located(error)
+      }
       if !isLast, let name = step.name {
         let inputs = try cabinet.opened(step)
         guard let reference = inputs.base ?? inputs.models.first else { continue }

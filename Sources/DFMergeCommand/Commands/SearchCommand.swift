@@ -200,6 +200,13 @@ struct SearchCommand: ReportingCommand {
   /// Fisher values come from gradients, which no printed score has.
   private static func checkFisher(_ info: MethodInfo, _ step: MergeStep) throws(DFMergeError) {
     guard info.needsFisher, step.fishers.isEmpty else { return }
+    guard info.id == "df_merge" else {
+      throw DFMergeError(
+        .unsupported,
+        "Method '\(info.id)' needs Fisher values of every model, which are measured with gradients "
+          + "(dfmerge.torch); give one file for each with --fisher, and its other options are "
+          + "searched.", context: ["method": info.id])
+    }
     throw DFMergeError(
       .unsupported,
       "Method '\(info.id)' weighs parameters by Fisher values, which are measured with gradients at "

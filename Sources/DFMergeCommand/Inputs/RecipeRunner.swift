@@ -70,19 +70,33 @@ struct RecipeRunner {
         recipe.steps.count == 1 ? "merging" : "merging \(number + 1)/\(recipe.steps.count)"
       let bar = ProgressBar(label, console)
       defer { bar.clear() }
-      let report = try merge.run(
-        to: .path(place),
-        progress: { (done, total) throws(DFMergeError) in
-          bar.update(done, of: total)
-          return true
-        }, cancelled: { Interruption.isRequested })
+      let report: MergeReport
+      do throws(DFMergeError) {
+        report = try merge.run(
+          to: .path(place),
+          progress: { (done, total) throws(DFMergeError) in
+            bar.update(done, of: total)
+            return true
+          }, cancelled: { Interruption.isRequested })
+      } catch {
+        throw step.located(error)
+      }
       bar.clear()
       reports.append(Report(step: step, out: place, report: report))
       if !isLast, let name = step.name {
-        cabinet.keep(try Checkpoint.open(place, access: .pieces), as: name)
+        cabinet.keep(
+          try Checkpoint.open(place, access: .pieces), as: name,
+          recipe: try RecipeRunner.recipe(in: place))
       }
     }
     return reports
+  }
+
+  /// What a merge has left beside its weights; nil where they are one file.
+  private static func recipe(in folder: String) throws(DFMergeError) -> JSONValue? {
+    guard !folder.hasSuffix(".safetensors") else { return nil }
+    let path = "\(folder)/\(MergeRecord.recipeName)"
+    return try JSONValue(parsing: try MergeRecipe.contents(of: path), what: path)
   }
 
   private mutating func tell(_ note: String) {
@@ -93,6 +107,7 @@ struct RecipeRunner {
   /// A step's name where that can be the name of a folder, else its number.
   private static func fileName(_ name: String?, _ number: Int) -> String {
     guard let name, !name.isEmpty, name.first != ".", name.utf8.count <= 200,
+      !name.hasSuffix(".safetensors"),
       name.utf8.allSatisfy({ $0 > 0x20 && $0 != UInt8(ascii: "/") && $0 != 0x7F })
     else { return "step-\(number + 1)" }
     return name

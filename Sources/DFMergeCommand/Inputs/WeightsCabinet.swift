@@ -19,16 +19,34 @@ final class WeightsCabinet {
   }
 
   /// Says what a step's name stands for in those after it.
-  func keep(_ result: any WeightSource, as name: String) { results[name] = result }
+  /// - Parameter recipe: how it was made, where that is known.
+  func keep(_ result: any WeightSource, as name: String, recipe: JSONValue? = nil) {
+    results[name] = LabelledWeights(
+      result, label: name, steps: WeightsCabinet.steps(name, recipe: recipe))
+  }
+
+  /// The recipe of a result and those before it, which it lists.
+  private static func steps(_ name: String, recipe: JSONValue?) -> [JSONValue] {
+    guard var members = recipe?.objectValue else { return [] }
+    let earlier = members.removeValue(forKey: "steps")?.arrayValue ?? []
+    // What all of them have in common stands in the last one.
+    for common in ["format", "format_version", "library_version"] { members[common] = nil }
+    members["name"] = .string(name)
+    return earlier + [.object(members)]
+  }
 
   /// The merge of a step, its inputs opened.
   /// - Throws: what opening throws; `.invalidArgument` for models with another number of layers than
   ///   the recipe says; as ``/DFMergeEngine/Merge``.
   func merge(_ step: MergeStep) throws(DFMergeError) -> Merge {
     let inputs = try opened(step)
-    return try Merge(
-      step.method, options: .object(step.options), base: inputs.base, models: inputs.models,
-      fishers: inputs.fishers, settings: .object(step.settings))
+    do throws(DFMergeError) {
+      return try Merge(
+        step.method, options: .object(step.options), base: inputs.base, models: inputs.models,
+        fishers: inputs.fishers, settings: .object(step.settings))
+    } catch {
+      throw step.located(error)
+    }
   }
 
   /// The inputs of a step, in its order.

@@ -52,9 +52,35 @@ struct MergekitTranslation {
     }
     step.name = configuration.name
     step.layers = configuration.layers
+    step.optionPlaces = try optionPlaces(translated.options)
     step.settings["dtype"] = configuration.dtype.map(JSONValue.string)
     if configuration.takesBaseTokenizer { step.settings["shape"] = "common" }
     return step
+  }
+
+  /// The parameter that an option of ours is made of, where it has another name.
+  private static let parameters = [
+    "weights": "weight", "coefficients": "weight", "aggregate": "normalize",
+  ]
+
+  /// Where the values of options stand: one line for each model, or one.
+  private func optionPlaces(
+    _ options: [String: JSONValue]
+  ) throws(DFMergeError) -> [String: [String]] {
+    var places: [String: [String]] = [:]
+    for option in options.keys {
+      let name = MergekitTranslation.parameters[option] ?? option
+      let settings: [ParameterSetting]
+      if method.byModel.contains(where: { $0.name == name }) {
+        settings = try byModel(name)
+      } else if method.global.contains(where: { $0.name == name }) {
+        settings = [try global(name)]
+      } else {
+        continue
+      }
+      places[option] = settings.map { place($0.line).text }
+    }
+    return places
   }
 
   // MARK: - Looking parameters up

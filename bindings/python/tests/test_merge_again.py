@@ -14,8 +14,9 @@ from safetensors.numpy import save_file
 
 import dfmerge
 
-SHAPES = {"layers.0.mlp.weight": (5, 8), "layers.1.mlp.weight": (5, 8), "norm.weight": (7,)}
-FACTORS = {f"base_model.model.layers.0.q.lora_{side}.weight": shape
+Shapes = dict[str, tuple[int, ...]]
+SHAPES: Shapes = {"layers.0.mlp.weight": (5, 8), "layers.1.mlp.weight": (5, 8), "norm.weight": (7,)}
+FACTORS: Shapes = {f"base_model.model.layers.0.q.lora_{side}.weight": shape
            for side, shape in (("A", (2, 6)), ("B", (5, 2)))}  # fmt: skip
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 

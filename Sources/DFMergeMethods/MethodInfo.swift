@@ -29,7 +29,7 @@ public struct MethodInfo: Sendable {
   /// Whether tensors of the result may have other shapes than those of the inputs.
   public let changesShapes: Bool
   /// Whether tensors of the result may be made of tensors of other names, or of parts of tensors; see
-  /// ``GatheredTensor``.
+  /// `GatheredTensor`.
   public let gathersTensors: Bool
   /// Whether models that all equal the base give the base with default options; where none is read,
   /// whether models that equal each other give that model. Up to rounding.

@@ -11,14 +11,22 @@ extension PlanAlignment {
   ///
   /// Cost: a look-up per name and source.
   mutating func noteUnusedData() {
+    // Of vectors alone there are no Gram matrices to be had.
+    let canHaveData = reference.tensors.contains {
+      $0.dtype.isMergeable && $0.shape.elementCount > 0
+        && (!hasGrams || $0.shape.dimensions.count == 2)
+    }
     for source in fishers {
+      // A host may have named them so already.
+      let data =
+        source.label.contains(dataName) ? source.label : "the \(dataName) of \(source.label)"
       // Of a tied tensor the values may have the other name, which their metadata says.
       let kept = source.metadata.filter { isKnown($0.key) }.map(\.value)
       let tied = Set(kept)
       let unused = source.tensors.map(\.name).filter { !isKnown($0) && !tied.contains($0) }
       guard let first = unused.first else {
-        if source.tensors.isEmpty {
-          problem(.unused, "", "the \(dataName) of \(source.label) are of no tensor at all")
+        if source.tensors.isEmpty, canHaveData {
+          problem(.unused, "", "\(data) are of no tensor at all")
         }
         continue
       }
@@ -26,7 +34,7 @@ extension PlanAlignment {
         let likely = PlanAlignment.nearest(unused, reference.tensors.map(\.name))
         problem(
           .unused, first,
-          "no name of the \(dataName) of \(source.label) is that of a tensor: they are of "
+          "no name of \(data) is that of a tensor: they are of "
             + "\(PlanAlignment.some(unused)), and \(reference.label) has "
             + PlanAlignment.some(reference.tensors.filter(\.dtype.isMergeable).map(\.name))
             + (likely.map { "; '\($0.unused)' may be meant for '\($0.name)'" } ?? ""))
@@ -35,7 +43,7 @@ extension PlanAlignment {
       note(
         PlanFinding(
           kind: .unused, tensor: first,
-          text: "of the \(source.tensors.count) \(dataName) of \(source.label), \(unused.count) "
+          text: "of \(data), \(unused.count) of \(source.tensors.count) "
             + "\(unused.count == 1 ? "is" : "are") of no tensor of the models, "
             + (unused.count == 1 ? "'\(first)'" : "the first of '\(first)'")),
         "\(unused.count == 1 ? "it is" : "they are") not used")

@@ -161,7 +161,7 @@ struct PlanAlignment {
   /// What comes with each model.
   var dataName: String { hasGrams ? "Gram matrices" : "Fisher values" }
 
-  private var hasGrams: Bool {
+  var hasGrams: Bool {
     methods.map { type(of: $0.instances[0]).info.modelData } == .gram
   }
 

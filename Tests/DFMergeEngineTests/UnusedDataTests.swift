@@ -41,6 +41,16 @@ import Testing
     #expect(plan.problems.first?.contains("of data 0 are of no tensor at all") == true)
   }
 
+  /// No Gram matrix can be had of vectors, so that an empty set says nothing.
+  @Test func testNoGramMatricesOfVectors_areFine() throws {
+    let models = try [Float(1), 3].map { value in
+      try weights("m", [try tensor("b", [2], [value, 1])])
+    }
+    let none = try (0..<2).map { try weights("data \($0)", []) }
+    let merge = try Merge("regmean", base: nil, models: models, fishers: none)
+    #expect(try merge.plan(to: .none).isPossible)
+  }
+
   @Test func testOneModelsNamesFit_theOthersAreRefused() throws {
     let plan = try merge("regmean", [[try ones("w.weight")], [try ones("w")]]).plan(to: .none)
     #expect(plan.problems.contains { $0.contains("Gram matrices of data 1 is that of a tensor") })
@@ -53,9 +63,9 @@ import Testing
     #expect(plan.isPossible)
     #expect(
       plan.notes == [
-        "of the 3 Gram matrices of data 0, 2 are of no tensor of the models, the first of 'x'; "
+        "of the Gram matrices of data 0, 2 of 3 are of no tensor of the models, the first of 'x'; "
           + "they are not used",
-        "of the 2 Gram matrices of data 1, 1 is of no tensor of the models, 'z'; it is not used",
+        "of the Gram matrices of data 1, 1 of 2 is of no tensor of the models, 'z'; it is not used",
       ])
   }
 

@@ -11,21 +11,20 @@ extension PlanAlignment {
   ///
   /// Cost: a look-up per name and source.
   mutating func noteUnusedData() {
-    // Of vectors alone there are no Gram matrices to be had.
-    let canHaveData = reference.tensors.contains {
-      $0.dtype.isMergeable && $0.shape.elementCount > 0
-        && (!hasGrams || $0.shape.dimensions.count == 2)
+    // Where nothing is merged, or vectors alone, which have no Gram matrices, none can be asked for.
+    let isWanted = entries.contains {
+      $0.mergedCount > 0 && (!hasGrams || $0.output.shape.dimensions.count == 2)
     }
     for source in fishers {
       // A host may have named them so already.
       let data =
-        source.label.contains(dataName) ? source.label : "the \(dataName) of \(source.label)"
+        source.label.hasPrefix("the ") ? source.label : "the \(dataName) of \(source.label)"
       // Of a tied tensor the values may have the other name, which their metadata says.
       let kept = source.metadata.filter { isKnown($0.key) }.map(\.value)
       let tied = Set(kept)
       let unused = source.tensors.map(\.name).filter { !isKnown($0) && !tied.contains($0) }
       guard let first = unused.first else {
-        if source.tensors.isEmpty, canHaveData {
+        if source.tensors.isEmpty, isWanted {
           problem(.unused, "", "\(data) are of no tensor at all")
         }
         continue
